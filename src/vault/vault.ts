@@ -1,3 +1,4 @@
+import { HoldfastError } from '../base/errors.js'
 import type { AttemptId, WalletId } from '../base/ids.js'
 
 /** Where a secret belongs: a wallet (or `noWallet`) and a label. */
@@ -57,4 +58,15 @@ export interface Vault {
 
   /** Wipes the vault key from memory. */
   close(): void
+}
+
+/** The call needs a passphrase and the vault was opened without one, or there is no vault. */
+export class VaultLocked extends HoldfastError {
+  readonly code = 'VaultLocked'
+  constructor() {
+    super('vault: locked, its passphrase was not given', {
+      retry: 'after-fix',
+      remedy: 'Make a vault with "holdfast vault init" if there is none, and give its passphrase.',
+    })
+  }
 }
