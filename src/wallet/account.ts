@@ -29,6 +29,17 @@ export type AccountKey = {
   readonly contactIdentity: Uint8Array
 }
 
+/** The key of an account that is no DashPay account. */
+export function accountKey(type: AccountType, index = 0, keyClass = 0): AccountKey {
+  return {
+    type,
+    index,
+    keyClass,
+    ownIdentity: new Uint8Array(32),
+    contactIdentity: new Uint8Array(32),
+  }
+}
+
 /** One account as it is kept: public only. */
 export type Account = AccountKey & {
   /** Derivation path, hardened levels marked with an apostrophe. */
