@@ -1,0 +1,139 @@
+import { createRequire } from 'node:module'
+import { Command, InvalidArgumentError } from 'commander'
+import { dataDirectory } from '../config.js'
+import type { Context } from './usage.js'
+import type { CreateFlags } from './wallet-create.js'
+
+type GlobalFlags = { readonly json?: boolean; readonly quiet?: boolean; readonly dataDir?: string }
+
+/**
+ * The commands; each verb is loaded when it runs, so that help and mistakes cost nothing.
+ *
+ */
+export function buildProgram(): Command {
+  const program = new Command('holdfast')
+    .description('Custody software that keeps state whole')
+    .version(packageVersion())
+    .option('--json', 'print exactly one JSON document on standard output')
+    .option('--quiet', 'print nothing but the result and failures')
+    .option('--data-dir <dir>', 'data directory (or HOLDFAST_DATA_DIR)', notEmpty)
+  addWallet(program)
+  addVault(program)
+  program
+    .command('doctor')
+    .description('look at this machine and the data directory, and change nothing')
+    .action(async (_options: unknown, command: Command) => {
+      const { runDoctor } = await import('./doctor.js')
+      await runDoctor(contextOf(command))
+    })
+  return program
+}
+
+function addWallet(program: Command): void {
+  const wallet = program.command('wallet').description('register, list and read wallets')
+  addCreate(wallet)
+  wallet
+    .command('list')
+    .description('every wallet with its state')
+    .action(async (_options: unknown, command: Command) => {
+      const { walletList } = await import('./wallet.js')
+      await walletList(contextOf(command))
+    })
+  wallet
+    .command('show')
+    .description('one wallet with its accounts and addresses')
+    .argument('<id>', 'wallet id')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { walletShow } = await import('./wallet.js')
+      await walletShow(contextOf(command), id)
+    })
+  wallet
+    .command('address')
+    .description('the next address to receive on')
+    .argument('<id>', 'wallet id')
+    .option('--core', 'the Core (BIP-44) address instead of the Platform one')
+    .action(async (id: string, options: { readonly core?: boolean }, command: Command) => {
+      const { walletAddress } = await import('./wallet.js')
+      await walletAddress(contextOf(command), id, options)
+    })
+  wallet
+    .command('derive')
+    .description('what create would register; writes nothing')
+    .requiredOption('--network <name>', 'mainnet, testnet, devnet or regtest')
+    .option('--words-file <file>', 'recovery words: a file, "-" or fd:N', notEmpty)
+    .action(
+      async (
+        options: { readonly network: string; readonly wordsFile?: string },
+        command: Command,
+      ) => {
+        const { walletDerive } = await import('./wallet.js')
+        await walletDerive(contextOf(command), options)
+      },
+    )
+}
+
+function addCreate(wallet: Command): void {
+  wallet
+    .command('create')
+    .description('register a wallet, all or nothing')
+    .requiredOption('--network <name>', 'mainnet, testnet, devnet or regtest')
+    .option('--words-file <file>', 'existing recovery words: a file, "-" or fd:N', notEmpty)
+    .option('--words-out <file>', 'make new words and write them to this new file', notEmpty)
+    .option('--word-count <count>', 'new words: 12, 15, 18, 21 or 24 (default)', wordCount)
+    .option('--birth-height <height>', 'block before which the wallet has no history', birthHeight)
+    .option('--keep-secret', 'keep the seed in the vault')
+    .option('--label <label>', 'label of the kept seed (default: seed)')
+    .option('--passphrase-file <file>', 'vault passphrase: a file, "-" or fd:N', notEmpty)
+    .option('--replace-quarantined', 'replace the damaged rows of this wallet')
+    .action(async (flags: CreateFlags, command: Command) => {
+      const { walletCreate } = await import('./wallet-create.js')
+      await walletCreate(contextOf(command), flags)
+    })
+}
+
+function addVault(program: Command): void {
+  const vault = program.command('vault').description('the encrypted store of secrets')
+  vault
+    .command('init')
+    .description('make the vault')
+    .option('--passphrase-file <file>', 'its passphrase: a file, "-" or fd:N', notEmpty)
+    .action(async (options: { readonly passphraseFile?: string }, command: Command) => {
+      const { vaultInit } = await import('./vault.js')
+      await vaultInit(contextOf(command), options)
+    })
+  vault
+    .command('list')
+    .description('labels, never secrets')
+    .action(async (_options: unknown, command: Command) => {
+      const { vaultList } = await import('./vault.js')
+      await vaultList(contextOf(command))
+    })
+}
+
+function contextOf(command: Command): Context {
+  const { json = false, quiet = false, dataDir } = command.optsWithGlobals<GlobalFlags>()
+  return { output: { json, quiet }, dataDir: dataDirectory(dataDir) }
+}
+
+function notEmpty(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It is empty.')
+  return text
+}
+
+function wordCount(text: string): number {
+  if (!/^(12|15|18|21|24)$/.test(text)) throw new InvalidArgumentError('Want 12, 15, 18, 21 or 24.')
+  return Number(text)
+}
+
+function birthHeight(text: string): number {
+  if (!/^\d{1,10}$/.test(text) || Number(text) > 0xffff_ffff) {
+    throw new InvalidArgumentError('Want a whole number from 0 to 4294967295.')
+  }
+  return Number(text)
+}
+
+function packageVersion(): string {
+  const manifest: unknown = createRequire(import.meta.url)('../../package.json')
+  const found = typeof manifest === 'object' && manifest !== null && 'version' in manifest
+  return found ? String(manifest.version) : 'unknown'
+}

@@ -1,0 +1,91 @@
+import { createReadStream } from 'node:fs'
+import type { Readable } from 'node:stream'
+import { wipe } from '../base/bytes.js'
+import { HoldfastError } from '../base/errors.js'
+import { Usage } from './usage.js'
+
+/** Bytes of a words or passphrase file; 24 words and the longest passphrase are shorter. */
+const sourceBytesMax = 8192
+/** Highest descriptor that `fd:N` may name. */
+const descriptorMax = 1023
+
+/**
+ * Reads a recovery phrase as text.
+ *
+ * @param source - a file name, `-` for standard input, or `fd:N` for an open descriptor
+ * @throws SecretInputFailed, Usage
+ */
+export async function readPhrase(source: string): Promise<string> {
+  const bytes = await readSource('words', source)
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes).trim()
+  } catch {
+    // The decoder's error says nothing that the caller may not see, and nothing useful either.
+    throw new SecretInputFailed('words', 'not UTF-8 text')
+  } finally {
+    wipe(bytes)
+  }
+}
+
+/**
+ * Reads a passphrase as bytes, without the line break at its end; the caller wipes it.
+ *
+ * @throws SecretInputFailed, Usage
+ */
+export async function readPassphrase(source: string): Promise<Uint8Array> {
+  const bytes = await readSource('passphrase', source)
+  let end = bytes.length
+  if (bytes[end - 1] === 0x0a) end -= 1
+  if (bytes[end - 1] === 0x0d) end -= 1
+  const passphrase = bytes.slice(0, end)
+  wipe(bytes)
+  return passphrase
+}
+
+async function readSource(what: string, source: string): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  try {
+    for await (const chunk of openSource(what, source)) {
+      chunks.push(chunk)
+      size += chunk.length
+      if (size > sourceBytesMax) {
+        throw new SecretInputFailed(what, `larger than ${sourceBytesMax} bytes`)
+      }
+    }
+    const whole = new Uint8Array(size)
+    let at = 0
+    for (const chunk of chunks) {
+      whole.set(chunk, at)
+      at += chunk.length
+    }
+    return whole
+  } catch (error) {
+    if (error instanceof SecretInputFailed) throw error
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+    throw new SecretInputFailed(what, `it cannot be read (${code})`)
+  } finally {
+    wipe(...chunks)
+  }
+}
+
+function openSource(what: string, source: string): AsyncIterable<Uint8Array> & Readable {
+  if (source === '-') return process.stdin
+  if (!source.startsWith('fd:')) return createReadStream(source, { highWaterMark: sourceBytesMax })
+  const descriptor = Number(source.slice(3))
+  if (!/^fd:\d{1,4}$/.test(source) || descriptor > descriptorMax) {
+    throw new Usage(`--${what}-file fd: wants the number of an open descriptor`)
+  }
+  return createReadStream('', { fd: descriptor, highWaterMark: sourceBytesMax })
+}
+
+/** A file, standard input or a descriptor did not give a usable secret. */
+export class SecretInputFailed extends HoldfastError {
+  readonly code = 'SecretInputFailed'
+  constructor(what: string, problem: string) {
+    super(`${what} input: ${problem}`, {
+      retry: 'after-fix',
+      remedy: 'Name a small readable file, "-" for standard input, or "fd:N" for a descriptor.',
+    })
+  }
+}
