@@ -1,39 +1,38 @@
 import { join } from 'node:path'
 import { lockFileName } from '../base/directory-lock.js'
+import { walletFiles } from '../store/sqlite/index.js'
+
+type Part =
+  | 'lock'
+  | 'wallets'
+  | 'inventory'
+  | 'jobs'
+  | 'ledger'
+  | 'vault'
+  | 'adminToken'
+  | 'quarantine'
+  | 'backups'
 
 /** Names of what a data directory holds; everything else in it is foreign. */
-export const fileNames = {
+export const fileNames: Readonly<Record<Part, string>> = {
   lock: lockFileName,
-  wallets: 'wallets.db',
-  inventory: 'wallets.inventory',
+  wallets: walletFiles.database,
+  inventory: walletFiles.inventory,
   jobs: 'jobs.db',
   ledger: 'ledger.jsonl',
   vault: 'vault',
   adminToken: 'admin-token',
-  quarantine: 'quarantine',
+  quarantine: walletFiles.quarantine,
   backups: 'backups',
-} as const
+}
 
 /** Absolute paths of one data directory. */
-export type Layout = { readonly root: string } & {
-  readonly [Part in keyof typeof fileNames]: string
-}
+export type Layout = { readonly root: string } & Readonly<Record<Part, string>>
 
 /** Where each part of a data directory stands. */
 export function layoutOf(root: string): Layout {
-  const at = (name: string): string => join(root, name)
-  return {
-    root,
-    lock: at(fileNames.lock),
-    wallets: at(fileNames.wallets),
-    inventory: at(fileNames.inventory),
-    jobs: at(fileNames.jobs),
-    ledger: at(fileNames.ledger),
-    vault: at(fileNames.vault),
-    adminToken: at(fileNames.adminToken),
-    quarantine: at(fileNames.quarantine),
-    backups: at(fileNames.backups),
-  }
+  const parts = Object.entries(fileNames).map(([part, name]) => [part, join(root, name)])
+  return { root, ...(Object.fromEntries(parts) as Record<Part, string>) } // every part has a name
 }
 
 /** Files that belong to a SQLite database besides the one it is named by. */

@@ -6,13 +6,18 @@ export { type PersistenceKind, StoreFailed } from '../base/persistence.js'
 export type { AddressFunds, DashReader, Reading } from '../chain/reader.js'
 export { type SecretRef, type Vault, VaultLocked } from '../vault/vault.js'
 export type { Account, AccountKey, AccountType } from './account.js'
-export { type AccountOptions, InvalidAccountOptions } from './accounts.js'
+export { type AccountOptions, type Gaps, InvalidAccountOptions } from './accounts.js'
 export { SeedMismatch } from './attach.js'
 export { type Checkpoints, InvalidBirthHeight } from './birth-height.js'
 export type { WatchOnlyAccount } from './candidate.js'
 export type { Changeset, StoredWallet } from './changeset.js'
-export { coreAddress, decodeCoreAddress, InvalidCoreAddress } from './core-address.js'
-export { type DerivedWallet, derivePath256, deriveWallet } from './derive.js'
+export {
+  type CoreAddress,
+  coreAddress,
+  decodeCoreAddress,
+  InvalidCoreAddress,
+} from './core-address.js'
+export { type DerivedKey, type DerivedWallet, derivePath256, deriveWallet } from './derive.js'
 export type { WalletEvent, WalletListener } from './events.js'
 export { MalformedXpub } from './extended-key.js'
 export type { Warning } from './finalise.js'
@@ -29,10 +34,12 @@ export {
 } from './manager.js'
 export { InvalidMnemonic, newPhrase, seedFromPhrase, type WordCount } from './mnemonic.js'
 export { InvalidNetwork, type Network, networks, parseNetwork } from './network.js'
+export { InvalidPath } from './paths.js'
 export {
   decodePlatformAddress,
   encodePlatformAddress,
   InvalidPlatformAddress,
+  type PlatformAddress,
 } from './platform-address.js'
 export { QueueFull } from './queue.js'
 export type { RecoveryReport } from './recover.js'

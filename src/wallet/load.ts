@@ -3,6 +3,7 @@ import type { HoldfastError } from '../base/errors.js'
 import type { WalletId } from '../base/ids.js'
 import { persistenceKindOf } from '../base/persistence.js'
 import type { Events } from './events.js'
+import { MalformedXpub, parseXpub } from './extended-key.js'
 import { type LiveWallet, type Registry, WalletNotFound } from './live.js'
 import { createProvider, PlatformStateMismatch } from './provider.js'
 import type { WalletQueues } from './queue.js'
@@ -99,15 +100,20 @@ function build(
   | { readonly kind: 'wallet'; readonly wallet: LiveWallet }
   | { readonly kind: 'damaged'; readonly corruption: Corruption } {
   if (outcome.kind === 'damaged') return outcome
+  const { wallet } = outcome
   try {
-    return {
-      kind: 'wallet',
-      wallet: { stored: outcome.wallet, provider: createProvider(outcome.wallet) },
-    }
+    for (const { xpub } of wallet.accounts) parseXpub(xpub, wallet.network)
+    return { kind: 'wallet', wallet: { stored: wallet, provider: createProvider(wallet) } }
   } catch (error) {
-    if (!(error instanceof PlatformStateMismatch)) throw error
-    return { kind: 'damaged', corruption: { kind: 'platformStateMismatch', detail: error.message } }
+    const kind = corruptKindOf(error)
+    if (kind === undefined) throw error
+    return { kind: 'damaged', corruption: { kind, detail: (error as Error).message } }
   }
+}
+
+function corruptKindOf(error: unknown): CorruptKind | undefined {
+  if (error instanceof MalformedXpub) return 'malformedXpub'
+  return error instanceof PlatformStateMismatch ? 'platformStateMismatch' : undefined
 }
 
 async function quarantine(
