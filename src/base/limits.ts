@@ -34,3 +34,7 @@ export const ledgerPendingBytesMax: number = 64 * 1024 * 1024
 export const ledgerDamageMax: number = 1000
 /** Milliseconds that closing waits for the ledger's witness on another disk. */
 export const witnessCloseMs: number = 2000
+/** Jobs whose tries and lapsed certificates are remembered between two tries. */
+export const trackedJobsMax: number = 100_000
+/** Sources of host-chain heights that are told apart. */
+export const heightSourcesMax: number = 64

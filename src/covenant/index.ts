@@ -55,3 +55,17 @@ export type {
   SubmitInput,
 } from './request.js'
 export { actionOf, isRoute, requiredRoles } from './request.js'
+export {
+  findCustodianRoot,
+  findDepositorRoot,
+  noTrustRoots,
+  parseTrustRoots,
+  type Scope,
+  scopeOf,
+  TrustRootInvalid,
+  type TrustRootSettings,
+  type TrustRoots,
+} from './trust.js'
+export { type PollContext, type SubmitContext, validatePoll, validateSubmit } from './validate.js'
+export { checkCertificateTimely, HostHeightUnavailable } from './validate-certificate.js'
+export { type IssueContext, validateIssue } from './validate-issue.js'

@@ -31,7 +31,7 @@ export type EthereumVerdict =
   | 'mismatch'
 
 /**
- * Checks an ECDSA signature by a script key over a digest as it is (spec/covenant-signer.md 7).
+ * Checks an ECDSA signature by a script key over a digest as it is (covenant signer specification, 7).
  *
  * @param signature 64 bytes r | s; or 65 bytes whose last byte is 0, 1, 27 or 28 and is ignored; else strict DER.
  * @param digest 32 bytes.

@@ -41,7 +41,7 @@ export type TrustRoots = {
   readonly migrationPlanQuoteTrustRoots: readonly QuoteRoot[]
 }
 
-/** The three lists as an operator wrote them (spec/covenant-signer.md 16.1). */
+/** The three lists as an operator wrote them (covenant signer specification, 16.1). */
 export type TrustRootSettings = {
   readonly depositorTrustRoots?: readonly ScopedRootSetting[] | undefined
   readonly custodianTrustRoots?: readonly Omit<ScopedRootSetting, 'ethAddress'>[] | undefined
@@ -81,7 +81,7 @@ export function findCustodianRoot(roots: TrustRoots, scope: Scope): CustodianRoo
 }
 
 /**
- * Checks the three lists and brings them into the form that look-ups expect (spec/covenant-signer.md 16.2).
+ * Checks the three lists and brings them into the form that look-ups expect (covenant signer specification, 16.2).
  *
  * @throws TrustRootInvalid naming the first entry that breaks a rule.
  */

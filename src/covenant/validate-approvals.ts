@@ -11,7 +11,7 @@ import { checkPayloadHashes } from './validate-certificate.js'
 import { requireHex, rule, sameHex } from './validate-fields.js'
 
 /**
- * Rule 14: the form of the approvals and of their legacy copy (spec/covenant-signer.md 8.3).
+ * Rule 14: the form of the approvals and of their legacy copy (covenant signer specification, 8.3).
  *
  * @throws InvalidInput
  */

@@ -13,7 +13,7 @@ import {
 const name = 'request.signerApproval'
 
 /**
- * Rule 13: the form of a certificate (spec/covenant-signer.md 10.1). Its signature is the verifier's matter.
+ * Rule 13: the form of a certificate (covenant signer specification, 10.1). Its signature is the verifier's matter.
  *
  * @param digestOf the approval digest of this request's payload; asked for once, after the payload's hashes were checked.
  * @throws InvalidInput

@@ -17,7 +17,7 @@ export type CheckedDestination =
   | { readonly action: 'RENEW'; readonly destination: RenewDestination }
 
 /**
- * Rule 8: the destination for the action, and none beside it (spec/covenant-signer.md 8.1).
+ * Rule 8: the destination for the action, and none beside it (covenant signer specification, 8.1).
  *
  * @throws InvalidInput
  */

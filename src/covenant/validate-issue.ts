@@ -19,7 +19,7 @@ export type IssueContext = {
 }
 
 /**
- * Holds a call for a signer approval certificate to the rules before the engine (spec/covenant-signer.md 10.4).
+ * Holds a call for a signer approval certificate to the rules before the engine (covenant signer specification, 10.4).
  *
  * @remarks Depositor and custodian must be pinned: the caller names no key and gives no digest. The digest to
  * certify is `approvalDigest` of the payload, in the same domain.

@@ -9,7 +9,7 @@ const inputSequence = 0xfffffffd
 const uint32Max = 0xffffffffn
 
 /**
- * Rule 9: the transaction plan (spec/covenant-signer.md 8.2).
+ * Rule 9: the transaction plan (covenant signer specification, 8.2).
  *
  * @returns the request's plan.
  * @throws InvalidInput

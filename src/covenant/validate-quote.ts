@@ -31,7 +31,7 @@ export type QuotedRequest = {
 
 /**
  * Rule 10 at submit: where issuers are configured, a quote by one of them that is still fresh
- * (spec/covenant-signer.md 9).
+ * (covenant signer specification, 9).
  *
  * @param nowMs milliseconds since 1970; a quote is good up to and with its last millisecond.
  * @throws InvalidInput

@@ -31,7 +31,7 @@ export type CheckedTemplate =
 const templateName = 'request.scriptTemplate'
 
 /**
- * Rule 19: the template's keys are those an operator pinned, where any are pinned (spec/covenant-signer.md 8.4).
+ * Rule 19: the template's keys are those an operator pinned, where any are pinned (covenant signer specification, 8.4).
  *
  * @returns whom rule 20 has to believe: a pinned Ethereum address goes before the script key.
  * @throws InvalidInput
@@ -66,7 +66,7 @@ export function signersOf(checked: CheckedTemplate, ethAddress: string | undefin
 }
 
 /**
- * Rule 20: every approval is signed by whom its role names (spec/covenant-signer.md 7), in list order.
+ * Rule 20: every approval is signed by whom its role names (covenant signer specification, 7), in list order.
  *
  * @param digest the 32-byte approval digest.
  * @throws InvalidInput

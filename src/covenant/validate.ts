@@ -45,7 +45,7 @@ export type PollContext = {
 }
 
 /**
- * Holds a submit to rules 1 to 22, in this order; the first that fails wins (spec/covenant-signer.md 8).
+ * Holds a submit to rules 1 to 22, in this order; the first that fails wins (covenant signer specification, 8).
  *
  * @param route the route of the path that was called.
  * @remarks Rule 23, the verifier's verdict on the normalised request, is the engine's.

@@ -114,6 +114,11 @@ describe('trust roots', () => {
       'migrationPlanQuoteTrustRoots[0].keyId',
     ],
     [
+      'more depositors than the limit',
+      { depositorTrustRoots: new Array(trustRootsMax + 1).fill(root) },
+      'depositorTrustRoots: holds 4097 entries',
+    ],
+    [
       'more entries than the limit',
       { migrationPlanQuoteTrustRoots: new Array(trustRootsMax + 1).fill(quoteIssuer) },
       'holds 4097 entries',

@@ -106,6 +106,11 @@ const rows: readonly (readonly [string, string, (draft: Draft) => void])[] = [
     (d) => (d.context.trustRoots.custodianTrustRoots = []),
   ],
   [
+    'an approval that is no hex',
+    'request.artifactApprovals.approvals[0].signature must be valid hex',
+    (d) => (some(approvals(d)[0]).signature = '0xgg'),
+  ],
+  [
     'an approval that is no signature of a wallet',
     'request.artifactApprovals.approvals[0].signature must be a 65-byte secp256k1 signature',
     (d) => (some(approvals(d)[0]).signature = '0x11'),
