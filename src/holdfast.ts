@@ -58,7 +58,8 @@ export async function openHoldfast(options: HoldfastOptions): Promise<Holdfast> 
   try {
     opened.store = await openSqliteWalletStore(root, {
       guard: () => lock.assertHeld(),
-      ...pick(options, 'clock', 'faults', 'log'),
+      ...pick(options, 'clock', 'faults'),
+      ...(options.log === undefined ? {} : { logger: options.log }),
     })
     opened.vault = await findFileVault(root, options.passphrase)
     const wallets = await WalletManager.open({

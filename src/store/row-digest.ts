@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** A column's value as a digest sees it; integers are 64 bits wide. */
 export type DigestValue = null | bigint | string | Uint8Array
@@ -25,7 +25,7 @@ export function rowDigest(table: string, columns: readonly DigestValue[]): Uint8
   if (size > scratch.length) scratch = Buffer.alloc(2 * size)
   let at = writeSized(table, 0)
   for (const value of columns) at = writeColumn(value, at)
-  const digest = createHash('sha256').update(scratch.subarray(0, at)).digest()
+  const digest = hash('sha256', scratch.subarray(0, at), 'buffer')
   return new Uint8Array(digest.buffer, digest.byteOffset, digest.length)
 }
 

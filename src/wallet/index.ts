@@ -24,7 +24,7 @@ export type { Warning } from './finalise.js'
 export type { AddressKind, WalletAddress, WalletHandle } from './handle.js'
 export { InvalidSeed } from './hd.js'
 export { StaleGeneration, WalletNotFound } from './live.js'
-export type { LoadOutcome, Skipped } from './load.js'
+export { type LoadOutcome, type Skipped, WalletLost } from './load.js'
 export {
   type CreateOptions,
   ManagerClosed,

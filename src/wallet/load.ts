@@ -1,5 +1,5 @@
 import { neverAborted } from '../base/abort.js'
-import type { HoldfastError } from '../base/errors.js'
+import { HoldfastError } from '../base/errors.js'
 import type { WalletId } from '../base/ids.js'
 import { persistenceKindOf } from '../base/persistence.js'
 import type { Events } from './events.js'
@@ -88,7 +88,11 @@ async function loadOne(deps: LoadDeps, id: WalletId): Promise<OneOutcome> {
   // It was deleted, or set aside, since the list was read.
   if (outcome.kind === 'absent') return { kind: 'absent' }
   const built = build(outcome)
-  if (built.kind === 'damaged') return quarantine(deps, id, built.corruption)
+  if (built.kind === 'damaged') {
+    // There are no rows of a lost wallet that could be set aside.
+    const lost = built.corruption.kind === 'lost'
+    return lost ? skip(deps, id, built.corruption) : quarantine(deps, id, built.corruption)
+  }
   deps.registry.publish(built.wallet)
   deps.events.emit({ type: 'walletLoaded', id, generation: built.wallet.stored.generation })
   return built
@@ -147,7 +151,7 @@ function skip(
 /**
  * Brings one wallet into memory; the way on from `WalletAlreadyExists` with `where: 'storage'`.
  *
- * @throws WalletNotFound, WalletQuarantined, PersisterLoad
+ * @throws WalletNotFound, WalletQuarantined, WalletLost, PersisterLoad
  */
 export function loadWallet(deps: LoadDeps, id: WalletId, signal: AbortSignal): Promise<LiveWallet> {
   return deps.queues.run(id, signal, async () => {
@@ -168,5 +172,19 @@ export function loadWallet(deps: LoadDeps, id: WalletId, signal: AbortSignal): P
 
 function quarantinedAs(id: WalletId, { reason, detail }: Skipped): HoldfastError {
   if (reason === 'alreadyRegistered') return new WalletAlreadyExists(id, 'memory')
+  if (reason === 'lost') return new WalletLost(id)
   return new WalletQuarantined(id, { kind: reason, detail })
+}
+
+/** The inventory names the wallet and the database does not hold it any more. */
+export class WalletLost extends HoldfastError {
+  readonly code = 'WalletLost'
+  readonly walletId: WalletId
+  constructor(walletId: WalletId) {
+    super(`wallet ${walletId}: the database has lost it`, {
+      retry: 'after-fix',
+      remedy: 'Check the disk, then register the wallet again from its words.',
+    })
+    this.walletId = walletId
+  }
 }

@@ -134,6 +134,10 @@ describe('loading wallets', () => {
       kind: 'partial',
       skipped: [{ walletId: ids[0], reason: 'lost' }],
     })
+    await expect(wallets.load(parseWalletId(ids[0] ?? ''))).rejects.toMatchObject({
+      code: 'WalletLost',
+    })
+    expect(await wallets.quarantined()).toEqual([])
     expect((await wallets.createFromMnemonic(wallet)).id).toBe(ids[0])
   })
 

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../../base/clock.js'
-import { SymlinkRefused } from '../../base/directory-guard.js'
+import { createDirectory, SymlinkRefused } from '../../base/directory-guard.js'
+import { acquireDirectory } from '../../base/directory-lock.js'
 import { errnoOf } from '../../base/durable-file.js'
 import { HoldfastError, isHoldfastError } from '../../base/errors.js'
 import { type FaultPoints, noFaults } from '../../base/fault-points.js'
@@ -26,6 +27,8 @@ export type SqliteWalletStoreOptions = {
   readonly create?: boolean
   /** Called before every write; throws when this process no longer holds the directory. */
   readonly guard?: () => void
+  /** Called once when the store was closed. */
+  readonly onClose?: () => void
   readonly faults?: FaultPoints
   readonly clock?: Clock
   readonly logger?: Logger
@@ -42,6 +45,28 @@ export function walletDatabase(): DatabaseKind {
 }
 
 /**
+ * Checks and locks a data directory, made if need be, and opens its wallet store; `close` gives both back.
+ *
+ * @throws DataDirLocked when another process holds it, all that `createDirectory` and `openSqliteWalletStore` throw
+ */
+export async function openWalletStore(
+  dir: string,
+  options: Omit<SqliteWalletStoreOptions, 'guard' | 'onClose'> = {},
+): Promise<WalletStore> {
+  const lock = acquireDirectory(createDirectory(dir))
+  try {
+    return await openSqliteWalletStore(lock.path, {
+      ...options,
+      guard: () => lock.assertHeld(),
+      onClose: () => lock.release(),
+    })
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/**
  * Opens the wallet store of a directory, or creates it there.
  *
  * @throws DriverMissing, SymlinkRefused, AlreadyOpen, StoreNotFound, NotAWalletDb, SchemaTooNew,
@@ -52,7 +77,7 @@ export async function openSqliteWalletStore(
   directory: string,
   options: SqliteWalletStoreOptions = {},
 ): Promise<WalletStore> {
-  const { guard = () => undefined, faults = noFaults } = options
+  const { guard = () => undefined, onClose = () => undefined, faults = noFaults } = options
   const { clock = systemClock, logger = silent, create = true } = options
   const at = (name: string): string => join(resolve(directory), name)
   const file = at(walletFiles.database)
@@ -66,6 +91,7 @@ export async function openSqliteWalletStore(
       connection,
       inventory,
       quarantineFolder,
+      onClose,
       faults,
       clock,
       logger,

@@ -86,7 +86,7 @@ export class Inventory {
    *
    * @remarks Never throws: the rows are committed, so a failure waits for the next `catchUp` or the next open.
    */
-  append(...entries: readonly InventoryEntry[]): void {
+  append(entries: readonly InventoryEntry[]): void {
     for (const entry of entries) {
       this.#note(entry)
       this.#waiting.push(format(entry))

@@ -142,7 +142,20 @@ function keyValues(key: AccountKey): readonly SqlValue[] {
 /** Whether the last value of a row is the digest of the others. */
 export function isIntact(table: string, row: Row): boolean {
   const digest = row.at(-1)
-  return digest instanceof Uint8Array && equalBytes(digest, rowDigest(table, row.slice(0, -1)))
+  if (!(digest instanceof Uint8Array)) return false
+  // A flipped type makes a float of an integer; no column holds one.
+  if (row.some((value) => typeof value === 'number')) return false
+  return equalBytes(digest, rowDigest(table, row.slice(0, -1)))
+}
+
+/** The decoded row, or nothing when a value is not of its type: one bad row must not stop the others. */
+export function decodeOrSkip<T>(row: Row, decode: (row: Row) => T): T[] {
+  try {
+    return [decode(row)]
+  } catch (error) {
+    if (error instanceof RangeError) return []
+    throw error
+  }
 }
 
 /** What a wallet's own row says. */

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { fromHex, toHex } from '../../base/bytes.js'
 import type { Clock } from '../../base/clock.js'
 import type { FaultPoints } from '../../base/fault-points.js'
@@ -6,16 +5,13 @@ import {
   type AttemptId,
   type Generation,
   generationOf,
-  parseAttemptId,
   parseGeneration,
   type WalletId,
 } from '../../base/ids.js'
 import type { Logger } from '../../base/log.js'
-import { StoreFailed } from '../../base/persistence.js'
 import type { Changeset } from '../../wallet/changeset.js'
 import type {
   Corruption,
-  CorruptKind,
   JournalRow,
   QuarantinedWallet,
   ReadOutcome,
@@ -23,83 +19,83 @@ import type {
   WalletStore,
 } from '../../wallet/store.js'
 import { checkChangeset } from '../check-changeset.js'
-import { rowDigest } from '../row-digest.js'
-import { classify, looksDamaged } from './classify.js'
-import type { Connection, Row } from './connection.js'
+import { looksDamaged } from './classify.js'
+import type { Connection } from './connection.js'
 import type { Inventory } from './inventory.js'
-import { exportRows } from './quarantine.js'
+import { Journal } from './journal.js'
+import { Quarantine } from './quarantine.js'
 import { readWallet } from './read-wallet.js'
-import { commitOrSettle } from './settle.js'
+import { Session } from './session.js'
 import {
   bytesOf,
+  decodeOrSkip,
   decodeWallet,
   deleteFrom,
   encodeWallet,
   insertInto,
   isIntact,
-  numberOf,
+  type NewRow,
   selectAllWallets,
-  textOf,
   walletIdOf,
   walletTableNames,
 } from './wallet-rows.js'
 
-const selectJournal = `select attempt_id, wallet_id, secret_label, opening_id, store_generation, phase, created_at_ms
-  from pending_registrations order by created_at_ms, attempt_id`
-const selectQuarantined = `select wallet_id, reason, detail, found_at_ms, export_file, digest
-  from quarantined_wallets`
+const selectGeneration = 'select generation from wallets where wallet_id = ?'
+const selectDigest = 'select digest from wallets where wallet_id = ? and generation = ?'
+const selectActive = `select wallet_id from wallets
+  where wallet_id not in (select wallet_id from quarantined_wallets) order by wallet_id`
+const selectHeld = `select 1 from wallets where wallet_id = ?
+  union all select 1 from quarantined_wallets where wallet_id = ?`
 
 /** The wallet store on SQLite. */
 export class SqliteWalletStore implements WalletStore {
   readonly storeGeneration: string
-  readonly #connection: Connection
-  readonly #inventory: Inventory
-  readonly #quarantineFolder: string
+  readonly #session: Session
+  readonly #journal: Journal
+  readonly #quarantine: Quarantine
   readonly #faults: FaultPoints
-  readonly #clock: Clock
-  /** Names this opening in the journal. */
-  readonly #opening: Uint8Array = new Uint8Array(randomBytes(16))
-  /** Attempts of this opening that have neither been promoted nor given up, by wallet. */
-  readonly #live = new Map<WalletId, AttemptId>()
+  readonly #onClose: () => void
   #closed = false
 
   constructor(options: {
     readonly connection: Connection
     readonly inventory: Inventory
     readonly quarantineFolder: string
+    readonly onClose: () => void
     readonly faults: FaultPoints
     readonly clock: Clock
     readonly logger: Logger
   }) {
-    this.#connection = options.connection
-    this.#inventory = options.inventory
-    this.#quarantineFolder = options.quarantineFolder
+    const { connection, inventory } = options
+    this.#session = new Session(connection, inventory)
     this.#faults = options.faults
-    this.#clock = options.clock
-    const token = this.#connection.row('select token from store_generation where one = 1')
+    this.#onClose = options.onClose
+    const token = connection.row('select token from store_generation where one = 1')
     this.storeGeneration = toHex(bytesOf(token?.[0], 16))
+    this.#journal = new Journal(this.#session, this.storeGeneration)
+    this.#quarantine = new Quarantine(this.#session, options.quarantineFolder, options.clock)
     this.#appendRowsAhead(options.logger)
   }
 
   /** A crash between a commit and its line leaves the rows ahead. */
   #appendRowsAhead(logger: Logger): void {
-    const rows = this.#connection.rows(selectAllWallets)
-    if (this.#inventory.created && rows.length > 0) {
+    const { connection, inventory } = this.#session
+    const rows = connection.rows(selectAllWallets)
+    if (inventory.created && rows.length > 0) {
       logger.warn({ wallets: rows.length }, 'wallet inventory: missing beside rows, made again')
     }
     const ahead = rows
       .filter((row) => isIntact('wallets', row))
-      .map(decodeWallet)
-      .filter((wallet) => this.#inventory.judge(wallet) === 'ahead')
-    this.#inventory.append(...ahead.map((wallet) => ({ kind: 'promote' as const, ...wallet })))
+      .flatMap((row) => decodeOrSkip(row, decodeWallet))
+      .filter((wallet) => inventory.judge(wallet) === 'ahead')
+    inventory.append(ahead.map((wallet) => ({ kind: 'promote' as const, ...wallet })))
   }
 
   async status(id: WalletId): Promise<WalletStatus> {
-    return this.#read('status', () => {
-      const corruption = this.#quarantineOf(id)?.corruption
+    return this.#session.read('status', () => {
+      const corruption = this.#quarantine.find(id)?.corruption
       if (corruption !== undefined) return { kind: 'quarantined', corruption }
-      const sql = 'select generation from wallets where wallet_id = ?'
-      const row = this.#connection.row(sql, fromHex(id))
+      const row = this.#session.connection.row(selectGeneration, fromHex(id))
       if (row === undefined) return { kind: 'absent' }
       return { kind: 'active', generation: parseGeneration(toHex(bytesOf(row[0], 16))) }
     })
@@ -111,33 +107,7 @@ export class SqliteWalletStore implements WalletStore {
     readonly secretLabel?: string
     readonly createdAtMs: number
   }): Promise<void> {
-    const { walletId, attempt } = claim
-    if (this.#live.has(walletId)) {
-      const cause = new RangeError('reserve: another attempt for this wallet is under way')
-      throw new StoreFailed('wallet store: reserve', 'constraint', { cause })
-    }
-    this.#write('reserve', {
-      run: () => {
-        this.#connection.run(
-          "update pending_registrations set phase = 'discarding' where wallet_id = ? and phase = 'reserved'",
-          fromHex(walletId),
-        )
-        return this.#connection.run(
-          "insert into pending_registrations values (?, ?, ?, ?, ?, 'reserved', ?)",
-          fromHex(attempt),
-          fromHex(walletId),
-          claim.secretLabel ?? null,
-          this.#opening,
-          fromHex(this.storeGeneration),
-          BigInt(claim.createdAtMs),
-        )
-      },
-      readBack: () => {
-        const sql = 'select 1 from pending_registrations where attempt_id = ? and opening_id = ?'
-        return this.#connection.row(sql, fromHex(attempt), this.#opening) && 1
-      },
-    })
-    this.#live.set(walletId, attempt)
+    this.#journal.reserve(claim)
   }
 
   async promote(
@@ -147,25 +117,22 @@ export class SqliteWalletStore implements WalletStore {
   ): Promise<Generation> {
     try {
       checkChangeset(changeset)
-      await this.#faults.pause('promote.begin')
     } catch (cause) {
-      const kind = cause instanceof RangeError ? 'constraint' : classify(cause)
-      throw new StoreFailed('wallet store: promote', kind, { cause })
+      throw this.#session.failure('promote', cause, 'constraint')
     }
+    await this.#pause('promote', 'promote.begin')
+    const { connection, inventory } = this.#session
     const { walletId } = changeset
     const generation = generationOf(attempt)
     const rows = encodeWallet(changeset, generation)
-    const digest = this.#write('promote', {
+    const digest = this.#session.write({
+      what: 'promote',
       run: () => {
         this.#makeRoom(walletId, options.replaceQuarantined)
-        for (const [at, { table, values }] of rows.entries()) {
-          this.#connection.run(insertInto[table], ...values)
-          this.#faults.reach(`promote.row:${at + 1}`)
+        this.#insert(rows)
+        if (!this.#journal.end(attempt, walletId)) {
+          throw this.#session.refusal('promote', 'this attempt holds no reservation')
         }
-        const sql =
-          "delete from pending_registrations where attempt_id = ? and wallet_id = ? and phase = 'reserved'"
-        const ended = this.#connection.run(sql, fromHex(attempt), fromHex(walletId))
-        if (ended !== 1) throw refused('promote', 'this attempt holds no reservation')
         this.#faults.reach('promote.beforeCommit')
         return toHex(bytesOf(rows[0]?.values.at(-1), 32))
       },
@@ -174,251 +141,123 @@ export class SqliteWalletStore implements WalletStore {
         this.#faults.reach('promote.afterCommit')
       },
       readBack: () => {
-        const sql = 'select digest from wallets where wallet_id = ? and generation = ?'
-        const row = this.#connection.row(sql, fromHex(walletId), fromHex(generation))
+        const row = connection.row(selectDigest, fromHex(walletId), fromHex(generation))
         return row && toHex(bytesOf(row[0], 32))
       },
     })
-    this.#live.delete(walletId)
-    this.#inventory.append({ kind: 'promote', walletId, generation, digest })
+    this.#journal.forget(attempt)
+    inventory.append([{ kind: 'promote', walletId, generation, digest }])
     return generation
   }
 
   /** Removes what may go before a wallet is inserted: a quarantined one, or rows whose wallet row is lost. */
   #makeRoom(walletId: WalletId, replaceQuarantined: boolean): void {
+    const { connection } = this.#session
     const id = fromHex(walletId)
-    const sql = 'select 1 from quarantined_wallets where wallet_id = ?'
-    if (this.#connection.row(sql, id) !== undefined) {
-      if (!replaceQuarantined) throw refused('promote', 'the wallet is quarantined')
-      this.#connection.run('delete from quarantined_wallets where wallet_id = ?', id)
-      this.#connection.run(deleteFrom.wallets, id)
-    } else if (this.#connection.row('select 1 from wallets where wallet_id = ?', id)) {
-      throw refused('promote', 'the wallet is registered already')
+    if (this.#quarantine.find(walletId) !== undefined) {
+      if (!replaceQuarantined) throw this.#session.refusal('promote', 'the wallet is quarantined')
+      this.#quarantine.release(walletId)
+    } else if (connection.row(selectGeneration, id) !== undefined) {
+      throw this.#session.refusal('promote', 'the wallet is registered already')
     }
-    for (const table of walletTableNames) this.#connection.run(deleteFrom[table], id)
+    for (const table of walletTableNames) connection.run(deleteFrom[table], id)
+  }
+
+  #insert(rows: readonly NewRow[]): void {
+    for (const [at, { table, values }] of rows.entries()) {
+      this.#session.connection.run(insertInto[table], ...values)
+      this.#faults.reach(`promote.row:${at + 1}`)
+    }
+  }
+
+  async #pause(what: string, point: string): Promise<void> {
+    try {
+      await this.#faults.pause(point)
+    } catch (cause) {
+      throw this.#session.failure(what, cause)
+    }
   }
 
   async discard(attempt: AttemptId): Promise<void> {
-    this.#forget(attempt)
-    const id = fromHex(attempt)
+    this.#journal.forget(attempt)
     try {
-      await this.#faults.pause('discard.before')
-      this.#write('discard', {
-        run: () =>
-          this.#connection.run('delete from pending_registrations where attempt_id = ?', id),
-        readBack: () => (this.#hasAttempt(id) ? undefined : 1),
-      })
+      await this.#pause('discard', 'discard.before')
+      this.#journal.discard(attempt)
     } catch (cause) {
       await this.markDiscarding([attempt]).catch(() => {
         // The row stays as it is; it blocks nobody, and recovery at the next open ends it.
       })
-      if (cause instanceof StoreFailed) throw cause
-      throw new StoreFailed('wallet store: discard', classify(cause), { cause })
+      throw cause
     }
-  }
-
-  #hasAttempt(id: Uint8Array): boolean {
-    const sql = 'select 1 from pending_registrations where attempt_id = ?'
-    return this.#connection.row(sql, id) !== undefined
-  }
-
-  #forget(attempt: AttemptId): void {
-    for (const [walletId, live] of this.#live) if (live === attempt) this.#live.delete(walletId)
   }
 
   async markDiscarding(attempts: readonly AttemptId[]): Promise<void> {
-    for (const attempt of attempts) this.#forget(attempt)
-    const mark = "update pending_registrations set phase = 'discarding' where attempt_id = ?"
-    const sql = "select 1 from pending_registrations where attempt_id = ? and phase = 'reserved'"
-    const ids = attempts.map((attempt) => fromHex(attempt))
-    this.#write('markDiscarding', {
-      run: () => ids.reduce((changed, id) => changed + this.#connection.run(mark, id), 0),
-      readBack: () => (ids.some((id) => this.#connection.row(sql, id)) ? undefined : 0),
-    })
+    this.#journal.markDiscarding(attempts)
   }
 
   async journal(): Promise<readonly JournalRow[]> {
-    return this.#read('journal', () =>
-      this.#connection.rows(selectJournal).map((row) => this.#journalRow(row)),
-    )
-  }
-
-  #journalRow(row: Row): JournalRow {
-    const [attempt, walletId, label, opening, storeGeneration, phase, createdAt] = row
-    return {
-      attempt: parseAttemptId(toHex(bytesOf(attempt, 16))),
-      walletId: walletIdOf(walletId),
-      secretLabel: label === null ? undefined : textOf(label),
-      phase: phase === 'reserved' ? 'reserved' : 'discarding',
-      storeGeneration: toHex(bytesOf(storeGeneration, 16)),
-      ours: toHex(bytesOf(opening)) === toHex(this.#opening),
-      createdAtMs: numberOf(createdAt),
-    }
+    return this.#journal.rows()
   }
 
   async list(): Promise<readonly WalletId[]> {
-    return this.#read('list', () =>
-      this.#connection
-        .rows(
-          `select wallet_id from wallets
-          where wallet_id not in (select wallet_id from quarantined_wallets) order by wallet_id`,
-        )
-        .map(([id]) => walletIdOf(id)),
+    return this.#session.read('list', () =>
+      this.#session.connection
+        .rows(selectActive)
+        .flatMap((row) => decodeOrSkip(row, ([id]) => walletIdOf(id))),
     )
   }
 
   async lost(): Promise<readonly WalletId[]> {
-    return this.#read('lost', () =>
-      this.#inventory
-        .alive()
-        .filter((id) => this.#isLost(id))
-        .sort(),
-    )
-  }
-
-  #isLost(id: WalletId): boolean {
-    const sql = `select 1 from wallets where wallet_id = ?
-      union all select 1 from quarantined_wallets where wallet_id = ?`
-    return this.#connection.row(sql, fromHex(id), fromHex(id)) === undefined
+    const { connection, inventory } = this.#session
+    const isLost = (id: WalletId): boolean =>
+      connection.row(selectHeld, fromHex(id), fromHex(id)) === undefined
+    return this.#session.read('lost', () => inventory.alive().filter(isLost).sort())
   }
 
   async read(id: WalletId): Promise<ReadOutcome> {
-    const first = this.#tryRead(id)
-    if (first.kind === 'wallet' || (first.kind === 'absent' && !this.#knows(id))) return first
+    const { inventory } = this.#session
+    const first = this.#readOnce(id)
+    if (first.kind === 'wallet' || (first.kind === 'absent' && !inventory.isAlive(id))) return first
     // An I/O error can look like damage: only what a fresh handle says again is true.
-    this.#reopen('read')
-    const second = this.#tryRead(id)
-    if (first.kind === 'damaged' && second.kind === 'damaged' && !sameKind(first, second)) {
-      const cause = new RangeError('read: two readings found different damage')
-      throw new StoreFailed('wallet store: read', 'transient', { cause })
+    this.#session.reopen('read')
+    const second = this.#readOnce(id)
+    if (second.kind === 'absent' && inventory.isAlive(id)) {
+      const detail = 'the inventory names it and the database does not hold it'
+      return { kind: 'damaged', corruption: { kind: 'lost', detail } }
     }
-    if (second.kind !== 'absent' || !this.#knows(id)) return second
-    const detail = 'the inventory names it and the database does not hold it'
-    return { kind: 'damaged', corruption: { kind: 'lost', detail } }
+    if (kindOf(first) === kindOf(second) || second.kind !== 'damaged') return second
+    const cause = new RangeError('read: two readings found different damage')
+    throw this.#session.failure('read', cause, 'transient')
   }
 
-  #knows(id: WalletId): boolean {
-    return this.#inventory.isAlive(id)
-  }
-
-  #tryRead(id: WalletId): ReadOutcome {
+  #readOnce(id: WalletId): ReadOutcome {
+    const { connection, inventory } = this.#session
     try {
-      return readWallet(this.#connection, this.#inventory, id)
+      return readWallet(connection, inventory, id)
     } catch (cause) {
-      if (!looksDamaged(cause)) throw this.#failure('read', cause)
+      if (!looksDamaged(cause)) throw this.#session.failure('read', cause)
       const detail = 'its pages cannot be read'
       return { kind: 'damaged', corruption: { kind: 'decodeError', detail } }
     }
   }
 
   async quarantine(id: WalletId, corruption: Corruption): Promise<void> {
-    const there = this.#read('quarantine', () => this.#quarantineOf(id))
-    if (there !== undefined || this.#holdsNothing(id)) return
-    const foundAtMs = this.#clock.nowMs()
-    const wallet = { walletId: id, corruption, foundAtMs }
-    let file: string
-    try {
-      this.#connection.assertMayWrite()
-      file = exportRows(this.#connection, this.#quarantineFolder, wallet)
-    } catch (cause) {
-      throw this.#failure('quarantine', cause)
-    }
-    const { kind, detail } = corruption
-    const values = [fromHex(id), kind, detail, BigInt(foundAtMs), file] as const
-    const insert = 'insert into quarantined_wallets values (?, ?, ?, ?, ?, ?)'
-    this.#write('quarantine', {
-      run: () => this.#connection.run(insert, ...values, rowDigest('quarantined_wallets', values)),
-      readBack: () => this.#quarantineOf(id) && 1,
-    })
-  }
-
-  /** A lost wallet has no row to set aside: it stays lost and may be registered again. */
-  #holdsNothing(id: WalletId): boolean {
-    try {
-      return (
-        this.#connection.row('select 1 from wallets where wallet_id = ?', fromHex(id)) === undefined
-      )
-    } catch (cause) {
-      if (looksDamaged(cause)) return false
-      throw this.#failure('quarantine', cause)
-    }
+    this.#quarantine.setAside(id, corruption)
   }
 
   async quarantined(): Promise<readonly QuarantinedWallet[]> {
-    return this.#read('quarantined', () =>
-      this.#connection.rows(`${selectQuarantined} order by wallet_id`).map(quarantinedWallet),
-    )
-  }
-
-  #quarantineOf(id: WalletId): QuarantinedWallet | undefined {
-    const row = this.#connection.row(`${selectQuarantined} where wallet_id = ?`, fromHex(id))
-    return row && quarantinedWallet(row)
+    return this.#session.read('quarantined', () => this.#quarantine.list())
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#connection.close()
-    this.#inventory.close()
-  }
-
-  #write<T extends NonNullable<unknown>>(
-    what: string,
-    write: { run: () => T; readBack: () => T | undefined; committed?: () => void },
-  ): T {
-    if (this.#connection.usable) {
-      this.#connection.assertMayWrite()
-      this.#inventory.catchUp()
-    }
-    return commitOrSettle(this.#connection, { what, ...write })
-  }
-
-  /** Damage on a read counts only when a fresh handle sees it too. */
-  #read<T>(what: string, read: () => T): T {
-    if (!this.#connection.usable) throw new StoreFailed(`wallet store: ${what}`, 'persisterClosed')
-    try {
-      return read()
-    } catch (cause) {
-      if (!looksDamaged(cause)) throw this.#failure(what, cause)
-    }
-    this.#reopen(what)
-    try {
-      return read()
-    } catch (cause) {
-      throw this.#failure(what, cause)
-    }
-  }
-
-  #reopen(what: string): void {
-    try {
-      this.#connection.reopen()
-    } catch (cause) {
-      this.#connection.fail()
-      throw new StoreFailed(`wallet store: ${what}`, 'persisterClosed', { cause })
-    }
-  }
-
-  #failure(what: string, cause: unknown): StoreFailed {
-    if (cause instanceof StoreFailed) return cause
-    return new StoreFailed(`wallet store: ${what}`, classify(cause), { cause })
+    this.#session.connection.close()
+    this.#session.inventory.close()
+    this.#onClose()
   }
 }
 
-type Damaged = Extract<ReadOutcome, { kind: 'damaged' }>
-
-function sameKind(a: Damaged, b: Damaged): boolean {
-  return a.corruption.kind === b.corruption.kind
-}
-
-function quarantinedWallet(row: Row): QuarantinedWallet {
-  const [id, reason, detail, foundAt] = row
-  const corruption: Corruption = isIntact('quarantined_wallets', row)
-    ? { kind: textOf(reason) as CorruptKind, detail: textOf(detail) }
-    : { kind: 'manifestIntegrityMismatch', detail: 'the record of its quarantine is damaged' }
-  return { walletId: walletIdOf(id), corruption, foundAtMs: numberOf(foundAt) }
-}
-
-function refused(what: string, problem: string): StoreFailed {
-  const cause = new RangeError(`${what}: ${problem}`)
-  return new StoreFailed(`wallet store: ${what}`, 'constraint', { cause })
+function kindOf(outcome: ReadOutcome): string {
+  return outcome.kind === 'damaged' ? outcome.corruption.kind : outcome.kind
 }

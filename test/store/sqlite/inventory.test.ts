@@ -184,9 +184,9 @@ describe('the inventory beside the wallet database', () => {
     })
     const inventory = new Inventory(path, logger)
     for (let at = 1; at <= 40; at += 1) {
-      inventory.append(entry(at, at, 'promote'), entry(at, at, 'delete'))
+      inventory.append([entry(at, at, 'promote'), entry(at, at, 'delete')])
     }
-    inventory.append(entry(50, 50, 'promote'), entry(50, 51, 'promote'))
+    inventory.append([entry(50, 50, 'promote'), entry(50, 51, 'promote')])
     expect(inventory.judge(entry(50, 50, 'promote'))).toBe('superseded')
     expect(inventory.judge(entry(1, 1, 'promote'))).toBe('superseded')
     expect(inventory.judge(entry(1, 2, 'promote'))).toBe('ahead')
@@ -195,7 +195,7 @@ describe('the inventory beside the wallet database', () => {
 
     const again = new Inventory(path, logger)
     expect(again.alive()).toEqual([entry(50, 51, 'promote').walletId])
-    again.append(entry(60, 60, 'promote'))
+    again.append([entry(60, 60, 'promote')])
     again.close()
     expect(readFileSync(path, 'utf8').split('\n')).toHaveLength(3)
     const last = new Inventory(path, logger)
@@ -210,7 +210,7 @@ describe('the inventory beside the wallet database', () => {
     const inventory = new Inventory(path, logger)
     const walletId = parseWalletId('ab'.repeat(32))
     const generation = parseGeneration('cd'.repeat(16))
-    inventory.append({ kind: 'promote', walletId, generation, digest: '00'.repeat(32) })
+    inventory.append([{ kind: 'promote', walletId, generation, digest: '00'.repeat(32) }])
     inventory.close()
     const line = readFileSync(path, 'utf8')
     writeFileSync(path, `garbage\n${line}`)

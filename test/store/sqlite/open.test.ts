@@ -127,6 +127,24 @@ describe('opening a wallet store', () => {
     })
   })
 
+  it('says so when the native module is not there, and makes no file', () => {
+    const dir = temporaryDirectory()
+    const index = new URL('../../../src/store/sqlite/index.ts', import.meta.url).href
+    const hook = `export async function resolve(name, context, next) {
+      if (name === 'better-sqlite3') throw new Error('not installed')
+      return next(name, context)
+    }`
+    const program = `
+      const { register } = await import('node:module')
+      register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hook)}`)})
+      const { openSqliteWalletStore } = await import(${JSON.stringify(index)})
+      await openSqliteWalletStore(${JSON.stringify(dir)}).catch((error) => console.log(error.code))`
+    const options = ['--import', 'tsx', '--input-type=module', '-e', program]
+    const child = spawnSync(process.execPath, options, { encoding: 'utf8' })
+    expect(child.stdout.trim()).toBe('DriverMissing')
+    expect(readdirSync(dir)).toEqual([])
+  })
+
   for (const name of ['wallets.db', 'wallets.db-wal', 'wallets.db-journal', 'wallets.inventory']) {
     it(`refuses a symbolic link in place of ${name}`, async () => {
       const dir = temporaryDirectory()

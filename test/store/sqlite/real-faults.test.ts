@@ -1,18 +1,15 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { sampleChangeset } from '../../../src/testing/sample-changeset.js'
 import { directoryWith, register, registerChild, temporaryDirectory, withStore } from './fixture.js'
 
-const program = [
-  process.execPath,
-  '--single-threaded',
-  '--no-opt',
-  '--import',
-  'tsx',
-  registerChild,
-]
+const node = [process.execPath, '--single-threaded', '--no-opt', '--import', 'tsx']
+const program = [...node, registerChild]
+const readProgram = [...node, fileURLToPath(new URL('read-child.ts', import.meta.url))]
+const spread = 8
 const usable = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0
 const traced = usable ? it : it.skip
 
@@ -24,12 +21,14 @@ type Run = { readonly answers: readonly string[]; readonly trace: readonly strin
 
 /** Registers wallets in a traced child that dies at its end; wallet numbers start at 1. */
 function runTraced(dir: string, wallets: number, ...inject: readonly string[]): Run {
+  return trace([...program, dir, String(wallets)], inject)
+}
+
+function trace(command: readonly string[], inject: readonly string[]): Run {
   const log = join(temporaryDirectory(), 'trace.log')
-  const calls = ['-e', 'trace=fsync,fdatasync,pwrite64,write']
+  const calls = ['-e', 'trace=fsync,fdatasync,pread64,pwrite64,write']
   const options = ['-f', '-y', '-o', log, ...calls, ...inject.flatMap((rule) => ['-e', rule])]
-  const child = spawnSync('strace', [...options, ...program, dir, String(wallets)], {
-    encoding: 'utf8',
-  })
+  const child = spawnSync('strace', [...options, ...command], { encoding: 'utf8' })
   expect(child.stderr).toBe('')
   return {
     answers: child.stdout.trim().split('\n'),
@@ -80,7 +79,9 @@ describe('a registration on a real disk', () => {
         cpSync(seed, dry, { recursive: true })
         const points = callsAfter(runTraced(dry, 1).trace, call, dry, 'reserve 1')
         expect(points.length).toBeGreaterThan(2)
-        for (const point of points) {
+        // The crash laboratory takes every one of them; here a spread is enough.
+        const step = Math.ceil(points.length / spread)
+        for (const point of points.filter((_, at) => at % step === 0)) {
           const dir = temporaryDirectory()
           cpSync(seed, dir, { recursive: true })
           const { answers } = runTraced(dir, 1, `inject=${call}:error=${error}:when=${point}`)
@@ -95,9 +96,8 @@ describe('a registration on a real disk', () => {
     const seed = await directoryWith(9)
     const dry = temporaryDirectory()
     cpSync(seed, dry, { recursive: true })
-    const [, second = 0] = callsAfter(runTraced(dry, 1).trace, 'fsync', dry, 'promote 1')
     const [first = 0] = callsAfter(runTraced(dry, 1).trace, 'fsync', dry, 'promote 1')
-    expect(second).toBeGreaterThan(first)
+    expect(first).toBeGreaterThan(0)
     const dir = temporaryDirectory()
     cpSync(seed, dir, { recursive: true })
     const { answers } = runTraced(dir, 1, `inject=fsync:error=EIO:when=${first}+`)
@@ -112,11 +112,32 @@ describe('a registration on a real disk', () => {
   })
 })
 
+describe('a read from a real disk', () => {
+  traced(
+    'never takes an I/O error for a damaged wallet',
+    async () => {
+      const dir = await directoryWith(1, 2)
+      const command = [...readProgram, dir]
+      const points = callsAfter(trace(command, []).trace, 'pread64', dir, 'read')
+      expect(points.length).toBeGreaterThan(2)
+      const answers = points.map((point) => {
+        const run = trace(command, [`inject=pread64:error=EIO:when=${point}`])
+        return run.answers.at(-1)
+      })
+      expect(answers).not.toContain('damaged')
+      expect(answers.filter((answer) => !/^(wallet|failed transient)$/.test(answer ?? ''))).toEqual(
+        [],
+      )
+    },
+    60_000,
+  )
+})
+
 describe('a full disk', () => {
   it('refuses a registration as transient, keeps what is there, and goes on once there is room', async () => {
-    const dir = await directoryWith(9)
+    const dir = await directoryWith(99)
     // The size limit of a file stands in for a disk without room; blocks of 1024 bytes.
-    const limited = ['-c', `ulimit -f 24; exec "$0" "$@"`, ...program, dir, '60']
+    const limited = ['-c', `ulimit -f 200; exec "$0" "$@"`, ...program, dir, '60']
     const child = spawnSync('bash', limited, { encoding: 'utf8' })
     const answers = child.stdout.trim().split('\n')
     const promoted = answers.filter((line) => line.startsWith('promoted')).length

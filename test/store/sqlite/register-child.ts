@@ -9,6 +9,9 @@ import { sampleChangeset } from '../../../src/testing/sample-changeset.js'
 const [dir = '', count = '1'] = process.argv.slice(2)
 const say = (text: string): void => void writeSync(1, `${text}\n`)
 
+// Without a handler the signal of the file size limit would end the process.
+process.on('SIGXFSZ', () => undefined)
+
 const store = await openSqliteWalletStore(dir)
 for (let number = 1; number <= Number(count); number += 1) {
   const changeset = sampleChangeset(number)
