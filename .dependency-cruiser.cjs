@@ -9,18 +9,11 @@ const rooms = {
   store: [
     'base/',
     'wallet/(store|changeset|account|network|pool)\\.ts',
-    'covenant/(store|job|request|fence|reconcile)\\.ts',
+    'covenant/(store|job|request|digest|decode|fence|reconcile)\\.ts',
   ],
   datadir: ['base/', 'vault/', 'wallet/', 'covenant/', 'store/'],
-  daemon: ['base/', 'config\\.ts', 'holdfast\\.ts', 'covenant/service\\.ts', 'wallet/manager\\.ts'],
-  cli: [
-    'base/',
-    'config\\.ts',
-    'datadir/',
-    'holdfast\\.ts',
-    'daemon/',
-    '(wallet|covenant)/index\\.ts',
-  ],
+  daemon: ['base/', 'config\\.ts', 'holdfast\\.ts', 'covenant/', 'wallet/manager\\.ts'],
+  cli: ['base/', 'config\\.ts', 'datadir/', 'holdfast\\.ts', 'daemon/', 'wallet/', 'covenant/'],
   testing: ['base/', 'chain/', 'wallet/', 'covenant/', 'store/'],
 }
 const files = {

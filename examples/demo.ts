@@ -53,7 +53,7 @@ function expect(what: string, holds: boolean): void {
 }
 
 type Listed = { walletId: string; network: string; state: string }
-const listed = (json: Record<string, unknown>): Listed[] => json['wallets'] as Listed[]
+const listed = (json: Record<string, unknown>): Listed[] => json.wallets as Listed[]
 const short = (id: unknown): string => `${String(id).slice(0, 16)}…`
 const create = (words: string): readonly string[] => [
   'wallet',
@@ -76,7 +76,7 @@ try {
   const first = holdfast(...create(firstWords))
   expect('the first wallet is registered', first.status === 0)
   say(
-    `  registered ${short(first.json['walletId'])} with ${(first.json['accounts'] as unknown[]).length} accounts`,
+    `  registered ${short(first.json.walletId)} with ${(first.json.accounts as unknown[]).length} accounts`,
   )
   say()
 
@@ -105,7 +105,7 @@ try {
   say('4. The same call, made again, succeeds.')
   const second = holdfast(...create(secondWords))
   expect('the retry succeeds', second.status === 0)
-  say(`  registered ${short(second.json['walletId'])}`)
+  say(`  registered ${short(second.json.walletId)}`)
   say()
 
   say('5. Both wallets, with an address to receive on.')

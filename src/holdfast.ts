@@ -56,14 +56,16 @@ export async function openHoldfast(options: HoldfastOptions): Promise<Holdfast> 
   const lock = acquireDirectory(root, fileSystem)
   const opened: { store?: WalletStore; vault?: Vault | undefined } = {}
   try {
-    opened.store = await openSqliteWalletStore(root, {
+    // The vault first: a wrong passphrase must not leave a new database behind.
+    opened.vault = await findFileVault(root, options.passphrase)
+    const store = await openSqliteWalletStore(root, {
       guard: () => lock.assertHeld(),
       ...pick(options, 'clock', 'faults'),
       ...(options.log === undefined ? {} : { logger: options.log }),
     })
-    opened.vault = await findFileVault(root, options.passphrase)
+    opened.store = store
     const wallets = await WalletManager.open({
-      store: opened.store,
+      store,
       ...(opened.vault ? { vault: opened.vault } : {}),
       ...pick(options, 'dash', 'checkpoints', 'clock', 'log', 'onEvent', 'faults'),
     })

@@ -1,7 +1,6 @@
-import { createReadStream } from 'node:fs'
-import type { Readable } from 'node:stream'
+import { createReadStream, fstatSync } from 'node:fs'
 import { wipe } from '../base/bytes.js'
-import { HoldfastError } from '../base/errors.js'
+import { HoldfastError, isHoldfastError } from '../base/errors.js'
 import { Usage } from './usage.js'
 
 /** Bytes of a words or passphrase file; 24 words and the longest passphrase are shorter. */
@@ -61,7 +60,7 @@ async function readSource(what: string, source: string): Promise<Uint8Array> {
     }
     return whole
   } catch (error) {
-    if (error instanceof SecretInputFailed) throw error
+    if (isHoldfastError(error)) throw error
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
     throw new SecretInputFailed(what, `it cannot be read (${code})`)
   } finally {
@@ -69,14 +68,20 @@ async function readSource(what: string, source: string): Promise<Uint8Array> {
   }
 }
 
-function openSource(what: string, source: string): AsyncIterable<Uint8Array> & Readable {
+function openSource(what: string, source: string): AsyncIterable<Uint8Array> {
   if (source === '-') return process.stdin
   if (!source.startsWith('fd:')) return createReadStream(source, { highWaterMark: sourceBytesMax })
   const descriptor = Number(source.slice(3))
   if (!/^fd:\d{1,4}$/.test(source) || descriptor > descriptorMax) {
     throw new Usage(`--${what}-file fd: wants the number of an open descriptor`)
   }
-  return createReadStream('', { fd: descriptor, highWaterMark: sourceBytesMax })
+  // Numbers that nobody handed over belong to the runtime itself: its event queues must be neither read nor closed.
+  const stats = fstatSync(descriptor)
+  if (!(stats.isFile() || stats.isFIFO() || stats.isSocket() || stats.isCharacterDevice())) {
+    throw new SecretInputFailed(what, `descriptor ${descriptor} was not handed over`)
+  }
+  const shared = { fd: descriptor, autoClose: false, highWaterMark: sourceBytesMax }
+  return createReadStream('', shared)
 }
 
 /** A file, standard input or a descriptor did not give a usable secret. */

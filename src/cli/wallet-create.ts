@@ -43,7 +43,7 @@ export async function walletCreate(context: Context, flags: CreateFlags): Promis
   const { path } = context.dataDir
   const present = lstatSync(path, { throwIfNoEntry: false }) !== undefined
   if (present) checkDirectory(path)
-  if (flags.keepSecret === true) requireVault(path)
+  if (flags.keepSecret === true) requireVault(path, flags.label ?? defaultLabel)
   const passphrase = flags.keepSecret === true ? await vaultPassphrase(flags) : undefined
   let holdfast: Holdfast | undefined
   try {

@@ -70,8 +70,9 @@ function checkFlock(): Check {
 
 function checkDriver(): Promise<Check> {
   return probe('sqlite', async () => {
-    const { default: Database } = await import('better-sqlite3')
-    new Database(':memory:').close()
+    const { loadDriver } = await import('../store/sqlite/driver.js')
+    const open = await loadDriver()
+    open(':memory:', { readonly: false, timeoutMs: 0 }).close()
     return 'the SQLite driver loads'
   })
 }

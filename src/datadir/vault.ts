@@ -2,6 +2,7 @@ import { lstatSync } from 'node:fs'
 import { checkDirectory, createDirectory } from '../base/directory-guard.js'
 import { acquireDirectory } from '../base/directory-lock.js'
 import { createFileVault } from '../vault/file.js'
+import { isLabel, LabelInvalid } from '../vault/secret-name.js'
 import type { SecretEntry } from '../vault/vault.js'
 import { listFolder, VaultMissing } from '../vault/vault-folder.js'
 import { layoutOf } from './layout.js'
@@ -34,11 +35,15 @@ export function listVault(directory: string): readonly SecretEntry[] {
   return listFolder(layoutOf(checkDirectory(directory)).vault)?.entries ?? []
 }
 
-/** Tells early, and without writing, that there is no vault to keep a secret in. @throws VaultMissing */
-export function requireVault(directory: string): void {
+/**
+ * Tells early, and without writing, that a secret could not be kept under this label.
+ *
+ * @throws VaultMissing, LabelInvalid
+ */
+export function requireVault(directory: string, label: string): void {
+  if (!isLabel(label)) throw new LabelInvalid()
   const present = lstatSync(directory, { throwIfNoEntry: false }) !== undefined
-  const folder = layoutOf(directory).vault
-  const listing = present ? listFolder(folder) : undefined
+  const listing = present ? listFolder(layoutOf(directory).vault) : undefined
   const empty = listing === undefined || (!listing.hasHeader && listing.entries.length === 0)
   if (empty) throw new VaultMissing()
 }

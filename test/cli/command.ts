@@ -4,12 +4,19 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** What runs the command line from source, as the first arguments of Node. */
-export const program: readonly string[] = [
-  '--import',
-  import.meta.resolve('tsx'),
-  fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)),
-]
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+/** The built command line when it is as new as its source, otherwise the source: first arguments of Node. */
+export const program: readonly string[] = findProgram()
+
+function findProgram(): readonly string[] {
+  const built = join(root, 'dist', 'cli', 'main.js')
+  const builtMs = lstatSync(built, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  const newestMs = Math.max(...sources.map((name) => lstatSync(join(root, 'src', name)).mtimeMs))
+  if (builtMs >= newestMs) return [built]
+  return ['--import', import.meta.resolve('tsx'), join(root, 'src', 'cli', 'main.ts')]
+}
 
 /** 12 words that everybody knows. */
 export const words =

@@ -19,8 +19,8 @@ export class TerminalRun {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, TERM: 'xterm', CI: '' },
     })
-    this.#child.stdout?.on('data', (chunk: Buffer) => {
-      this.#shown += chunk.toString('utf8')
+    this.#child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+      this.#shown += chunk
       this.#wake()
     })
     this.#child.on('exit', () => {

@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
+  closeSync,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -45,12 +47,14 @@ const made = (): string => {
 }
 
 function expectFailure(done: Finished, status: number, code: string): void {
+  const cause = code === 'Aborted' ? { cause: expect.stringMatching(/./) } : {}
   expect(JSON.parse(done.stdout)).toEqual({
     error: {
       code,
       message: expect.stringMatching(/./),
       retry: expect.stringMatching(/^(safe|after-fix|never)$/),
       remedy: expect.stringMatching(/./),
+      ...cause,
     },
   })
   expect(done.status).toBe(status)
@@ -76,14 +80,17 @@ describe('wallet create', () => {
   })
 
   it('takes words from a descriptor', () => {
-    const args = ['wallet', 'create', '--network', 'regtest', '--data-dir', dataDir, '--json']
-    const done = spawnSync(process.execPath, [...program, ...args, '--words-file', 'fd:3'], {
-      stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+    const descriptor = openSync(wordsFile, 'r')
+    const args = ['wallet', 'derive', '--network', 'regtest', '--words-file', 'fd:3', '--json']
+    const { stdout } = spawnSync(process.execPath, [...program, ...args], {
+      stdio: ['ignore', 'pipe', 'inherit', descriptor],
       encoding: 'utf8',
-      input: undefined,
+      timeout: 30_000,
     })
-    // Nothing was written to the descriptor, so it is empty: the words are missing, not hanging.
-    expectFailure({ status: done.status, stdout: done.stdout, stderr: '' }, 3, 'InvalidMnemonic')
+    closeSync(descriptor)
+    const { walletId } = deriveWallet({ phrase: words, network: 'regtest' })
+    expect(JSON.parse(stdout).walletId).toBe(walletId)
+    expectFailure(holdfast(args), 1, 'SecretInputFailed')
   })
 
   it('writes new words to a file of its own, which make the same wallet again', () => {
@@ -108,14 +115,24 @@ describe('wallet create', () => {
     expect(existsSync(join(dataDir, 'words'))).toBe(false)
   })
 
-  it('removes the new words again when the registration fails', () => {
+  it('removes the new words again when a person stops the registration', () => {
     made()
-    // A directory where the database keeps its log makes every write fail.
     const out = join(parent, 'new-words')
     const before = filesBelow(parent)
-    const done = create('--words-out', out, '--birth-height', '99999999999')
-    expectFailure(done, 2, 'Usage')
-    expect(filesBelow(parent)).toEqual(before)
+    const interrupt = `process.on('newListener', (name) => {
+      if (name === 'SIGINT') queueMicrotask(() => process.emit('SIGINT'))
+    })`
+    const args = ['wallet', 'create', '--network', 'testnet', '--words-out', out, '--json']
+    const preload = ['--import', `data:text/javascript,${encodeURIComponent(interrupt)}`]
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      [...preload, ...program, ...args, '--data-dir', dataDir],
+      { encoding: 'utf8', timeout: 30_000 },
+    )
+    expectFailure({ status, stdout, stderr: '' }, 1, 'Aborted')
+    expect(Object.keys(filesBelow(parent))).toEqual(Object.keys(before))
+    const list = holdfast(['wallet', 'list', '--json', '--data-dir', dataDir])
+    expect(JSON.parse(list.stdout).wallets).toHaveLength(1)
   })
 
   it('makes nothing without words and without a terminal', () => {

@@ -188,9 +188,9 @@ describe('recovery that fails half way', () => {
 /** As many wallets as said, each with its secret, and nothing half done. */
 async function expectWhole(dir: DataDir, wallets: number): Promise<void> {
   const dump = dir.dump()
-  expect(dump['pending_registrations']).toEqual([])
-  expect(dump['wallets']).toHaveLength(wallets)
-  expect(dump['account_registrations']).toHaveLength(9 * wallets)
+  expect(dump.pending_registrations).toEqual([])
+  expect(dump.wallets).toHaveLength(wallets)
+  expect(dump.account_registrations).toHaveLength(9 * wallets)
   const holdfast = await dir.open({ passphrase })
   const outcome = await holdfast.wallets.loadAll()
   expect(outcome).toMatchObject({ kind: 'loaded', skipped: [] })

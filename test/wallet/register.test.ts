@@ -152,6 +152,14 @@ describe('registering a wallet', () => {
     )
   })
 
+  it('leaves nothing behind when the passphrase is wrong', async () => {
+    const dir = await dataDir().withVault()
+    const before = dir.files()
+    const wrong = new TextEncoder().encode('another long passphrase')
+    await expect(dir.open({ passphrase: wrong })).rejects.toMatchObject({ code: 'WrongPassphrase' })
+    expect(dir.files().filter(([name]) => name !== 'lock')).toEqual(before)
+  })
+
   it('refuses to keep a secret without an open vault, before anything is written', async () => {
     const dir = await dataDir().withVault()
     const first = await dir.open()
