@@ -11,6 +11,8 @@ export async function untilAborted<T>(
   what: string,
 ): Promise<T> {
   if (signal === neverAborted) return work
+  // Whoever loses the race may still reject, also when the signal had fired before: nobody waits for it then.
+  work.catch(() => undefined)
   throwIfAborted(signal, what)
   let stop: () => void = () => undefined
   const aborted = new Promise<never>((_, reject) => {
@@ -21,8 +23,6 @@ export async function untilAborted<T>(
     return await Promise.race([work, aborted])
   } finally {
     signal.removeEventListener('abort', stop)
-    // The loser of the race may still reject; nobody waits for it any more.
-    work.catch(() => undefined)
   }
 }
 
