@@ -38,3 +38,31 @@ export const witnessCloseMs: number = 2000
 export const trackedJobsMax: number = 100_000
 /** Sources of host-chain heights that are told apart. */
 export const heightSourcesMax: number = 64
+/** Bytes of a request's header block on the compatible listener: 8192, and as much slack as the reference's runtime has. */
+export const compatibleHeaderBytesMax: number = 8192 + 4096
+/** Connections that are open at one time on the compatible listener. */
+export const compatibleConnectionsMax: number = 4096
+/** Requests of one connection that wait for their turn; beyond it the connection is not read on. */
+export const pipelinedRequestsMax: number = 32
+/** Bytes of a body that nobody wants and that are still read, so that the connection can be used again. */
+export const unreadBodyBytesMax: number = 256 * 1024
+/** Quarantined jobs that are told apart; beyond it one record stands for the others and no new key is taken. */
+export const quarantineMax: number = 100_000
+/** Milliseconds that a call waits for the ledger to be replayed after an opening. */
+export const replayWaitMs: number = 10_000
+/** Jobs or records in one answer of a list. */
+export const listedMax: number = 10_000
+/** Changes in one commit of the job store; more wait for the next turn of the event loop. */
+export const jobBatchMax: number = 4096
+/** Bytes of the configuration file; a larger one is refused before it is read. */
+export const configFileBytesMax: number = 4 * 1024 * 1024
+/** Bytes of a file that holds one token. */
+export const tokenFileBytesMax: number = 8192
+/** Bytes of one keep-core job file: a request body with every character escaped, and its result. */
+export const keepCoreFileBytesMax: number = 16 * 1024 * 1024
+/** Job files in a keep-core directory. */
+export const keepCoreFilesMax: number = 2_000_000
+/** Jobs that are read at one time when a store is exported. */
+export const exportPageJobs: number = 256
+/** Quarantined records that an export names. */
+export const exportRecordsMax: number = 10_000

@@ -3,6 +3,7 @@ import { Aborted, HoldfastError } from '../base/errors.js'
 import { heightSourcesMax } from '../base/limits.js'
 import type { Engine, SourceHeight } from './engine.js'
 import type { SignerApproval } from './request.js'
+import { within } from './schedule.js'
 import type { JobStore } from './store.js'
 import { HostHeightUnavailable } from './validate-certificate.js'
 
@@ -111,9 +112,11 @@ async function askSources(
   signal: AbortSignal,
 ): Promise<readonly SourceHeight[]> {
   if (heights === undefined) throw new HostHeightUnavailable()
-  const sources = await heights(signal).catch((cause: unknown) => {
-    throw cause instanceof Aborted ? cause : new HostHeightUnavailable(cause)
-  })
+  const sources = await within(heights(signal), signal, 'host chain height').catch(
+    (cause: unknown) => {
+      throw cause instanceof Aborted ? cause : new HostHeightUnavailable(cause)
+    },
+  )
   if (sources.length === 0) throw new HostHeightUnavailable()
   return sources
 }

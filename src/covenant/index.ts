@@ -1,3 +1,4 @@
+export { JobNotFound, KeyFenced } from './answer.js'
 export { decodeIssue, decodePoll, decodeRequest, decodeSubmit } from './decode.js'
 export {
   approvalDigest,
@@ -16,6 +17,7 @@ export {
   scriptHash,
   signerSetHash,
 } from './digest.js'
+export type { Engine, Finished, Prepared, SourceHeight } from './engine.js'
 export { MalformedBody } from './field-kinds.js'
 export type {
   DestinationCommitmentInput,
@@ -23,7 +25,19 @@ export type {
   SignerSetInput,
 } from './hashed-fields.js'
 export { destinationCommitmentText, planCommitmentInput } from './hashed-fields.js'
+export { HeightImplausible } from './height.js'
 export { InvalidInput } from './invalid-input.js'
+export type {
+  Artefact,
+  FailureReason,
+  FinalTransition,
+  Job,
+  JobIdentity,
+  JobState,
+  Outpoint,
+  RequestId,
+  StepResult,
+} from './job.js'
 export { normalizeRequest } from './normalize.js'
 export type {
   Action,
@@ -55,6 +69,18 @@ export type {
   SubmitInput,
 } from './request.js'
 export { actionOf, isRoute, requiredRoles } from './request.js'
+export { type RunFaultPoint, runFaultPoints, SpendMismatch } from './run.js'
+export { type Scheduler, systemScheduler } from './schedule.js'
+export {
+  type CovenantService,
+  type CovenantServiceDeps,
+  CovenantServiceStopped,
+  type CovenantStatus,
+  openCovenantService,
+} from './service.js'
+export type { CovenantSettings } from './settings.js'
+export type { Signer } from './signer.js'
+export type { AcceptOutcome, Fence, FindOutcome, Intent, JobStore, Lease } from './store.js'
 export {
   findCustodianRoot,
   findDepositorRoot,

@@ -10,9 +10,9 @@ import { MalformedBody } from './field-kinds.js'
  * @throws MalformedBody for anything but exactly one value, for a repeated key, and beyond the bounds of
  * limits.ts.
  */
-export function parseJsonBody(body: Uint8Array): Json {
-  if (body.length > covenantBodyBytesMax) {
-    throw new MalformedBody('', `is longer than ${covenantBodyBytesMax} bytes`)
+export function parseJsonBody(body: Uint8Array, bytesMax: number = covenantBodyBytesMax): Json {
+  if (body.length > bytesMax) {
+    throw new MalformedBody('', `is longer than ${bytesMax} bytes`)
   }
   const { depth, keys } = survey(body)
   // The parser recurses, so that depth is bounded before it runs.

@@ -1,4 +1,4 @@
-import { trackedJobsMax } from '../base/limits.js'
+import { forgetOldest } from './backoff.js'
 import type { HeightGuard, HostHeight } from './height.js'
 import type { RequestId } from './job.js'
 
@@ -35,11 +35,4 @@ export function createLapseWatch(guard: Pick<HeightGuard, 'sourcesSeen'>): Lapse
     },
     forget: (requestId) => void sightings.delete(requestId),
   }
-}
-
-/** Makes room in a memory of jobs; what is forgotten is only learnt again. */
-export function forgetOldest(memory: Map<RequestId, unknown>): void {
-  if (memory.size < trackedJobsMax) return
-  const oldest = memory.keys().next()
-  if (!oldest.done) memory.delete(oldest.value)
 }

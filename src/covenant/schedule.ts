@@ -1,5 +1,4 @@
-import { forgetOldest } from './lapse.js'
-import type { RequestId } from './job.js'
+import { untilAborted } from '../base/abort.js'
 
 /** Where timers come from; tests hand in their own, so that nothing has to sleep. */
 export interface Scheduler {
@@ -39,12 +38,7 @@ export function deadline(
     isOver = true
     own.abort(new RangeError(`time limit: ${limitMs} ms are over`))
   })
-  const links = parents.map((parent) => {
-    const follow = (): void => own.abort(parent.reason)
-    if (parent.aborted) follow()
-    else parent.addEventListener('abort', follow, { once: true })
-    return () => parent.removeEventListener('abort', follow)
-  })
+  const links = parents.map((parent) => follow(parent, () => own.abort(parent.reason)))
   return {
     signal: own.signal,
     expired: () => isOver,
@@ -55,40 +49,61 @@ export function deadline(
   }
 }
 
-/** How long a job waits after each try that did not end it. */
-export interface Backoff {
-  /**
-   * Counts a try that ended at a step.
-   *
-   * @returns milliseconds to wait: doubling from the smallest to the largest, with up to half taken off at random
-   * @remarks Begins anew when the job ends at another step than before, and with every process.
-   */
-  nextDelayMs(requestId: RequestId, step: string): number
-  forget(requestId: RequestId): void
-}
+const followers = new WeakMap<AbortSignal, Set<() => void>>()
 
-export function createBackoff(settings: {
-  readonly retryMinMs: number
-  readonly retryMaxMs: number
-  readonly random: (sizeBytes: number) => Uint8Array
-}): Backoff {
-  const tries = new Map<RequestId, { readonly step: string; readonly count: number }>()
-  return {
-    nextDelayMs(requestId, step) {
-      const before = tries.get(requestId)
-      const count = before?.step === step ? before.count + 1 : 1
-      if (before === undefined) forgetOldest(tries)
-      tries.set(requestId, { step, count })
-      return delayOf(count, settings)
-    },
-    forget: (requestId) => void tries.delete(requestId),
+/** One listener for all who follow a signal: thousands of calls follow the service's, and leaving must be quick. */
+function follow(signal: AbortSignal, run: () => void): () => void {
+  if (signal.aborted) {
+    run()
+    return () => undefined
   }
+  const own = followers.get(signal) ?? new Set()
+  if (!followers.has(signal)) {
+    followers.set(signal, own)
+    const tellAll = (): void => {
+      for (const one of own) one()
+    }
+    signal.addEventListener('abort', tellAll, { once: true })
+  }
+  own.add(run)
+  return () => void own.delete(run)
 }
 
-function delayOf(count: number, settings: Parameters<typeof createBackoff>[0]): number {
-  const { retryMinMs, retryMaxMs, random } = settings
-  const fullMs = Math.min(retryMaxMs, retryMinMs * 2 ** Math.min(count, 32))
-  const [high = 0, low = 0] = random(2)
-  const share = (high * 256 + low) / 65_536
-  return Math.max(retryMinMs, Math.round(fullMs * (1 - share / 2)))
+/**
+ * Waits for work that has begun, or for the signal; the outcome of work that nobody waits for is dropped.
+ *
+ * @throws Aborted
+ */
+export function within<T>(work: Promise<T>, signal: AbortSignal, what: string): Promise<T> {
+  work.catch(() => undefined)
+  return untilAborted(work, signal, what)
+}
+
+/** Whether everything has ended, well or badly, before the time was over. */
+export async function endsWithin(
+  scheduler: Scheduler,
+  work: Iterable<Promise<unknown>>,
+  limitMs: number,
+): Promise<boolean> {
+  const limit = deadline(scheduler, limitMs, [])
+  const ended = Promise.allSettled(work).then(() => true)
+  return Promise.race([ended, fired(limit.signal).then(() => false)]).finally(limit.end)
+}
+
+/** Resolves when the time is over or a parent fires. */
+export async function sleep(
+  scheduler: Scheduler,
+  delayMs: number,
+  parents: readonly AbortSignal[],
+): Promise<void> {
+  const limit = deadline(scheduler, delayMs, parents)
+  await fired(limit.signal)
+  limit.end()
+}
+
+function fired(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }

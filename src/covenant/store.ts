@@ -154,7 +154,11 @@ export interface JobStore {
   /** When the next unleased job is due; `undefined` when none is waiting. */
   nextDueMs(): number | undefined
 
-  /** Calls the listener when a job became due earlier than `nextDueMs` said. Returns how to stop. */
+  /**
+   * Calls the listener when a job became due earlier than `nextDueMs` said. Returns how to stop.
+   *
+   * @remarks It may be called inside a commit: the listener only notes it and claims later.
+   */
   onDue(listener: () => void): () => void
 
   /** Makes a waiting job due now; no-op for a leased, held or final one. */

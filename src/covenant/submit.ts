@@ -1,22 +1,14 @@
 import { unreachable } from '../base/errors.js'
 import { answerFor, KeyFenced, requireFound, requireTimely } from './answer.js'
-import { requestDigest } from './digest.js'
 import type { Engine } from './engine.js'
 import { type HeightGuard, heightForCertificate } from './height.js'
+import { identityOf } from './identity.js'
 import { InvalidInput } from './invalid-input.js'
-import {
-  type Job,
-  type JobIdentity,
-  outpointOf,
-  requestIdOf,
-  type StepResult,
-  timestamp,
-  walletKeyOf,
-} from './job.js'
+import { type Job, type JobIdentity, requestIdOf, type StepResult } from './job.js'
 import { normalizeRequest } from './normalize.js'
 import type { ProgressBoard, Watch } from './progress.js'
 import type { ApprovalDomain, Request, Route, SubmitInput } from './request.js'
-import { deadline, type Scheduler } from './schedule.js'
+import { deadline, type Scheduler, within } from './schedule.js'
 import type { JobStore } from './store.js'
 import { findDepositorRoot, scopeOf, type TrustRoots } from './trust.js'
 import { validateSubmit } from './validate.js'
@@ -91,31 +83,19 @@ async function judge(
   validateSubmit(input, route, { trustRoots, domain, verifiesCertificates, hostHeight, nowMs })
   const request = normalizeRequest(input.request)
   if (signerApproval !== undefined) {
-    await engine.verifySignerApproval?.(request, signal)
+    const verdict = engine.verifySignerApproval?.(request, signal)
+    if (verdict !== undefined) await within(verdict, signal, 'certificate')
     // The verifier may have taken its time.
     await requireTimely(guard, signerApproval, signal)
   }
-  return identityOf(deps, input.routeRequestId, route, request)
-}
-
-function identityOf(
-  deps: SubmitDeps,
-  routeRequestId: string,
-  route: Route,
-  request: Request,
-): JobIdentity {
-  return {
+  return identityOf({
     requestId: requestIdOf(route, deps.random(8)),
     route,
-    routeRequestId,
-    requestDigest: requestDigest(request),
-    depositorEthAddress: pinnedDepositor(deps.trustRoots, route, request),
-    outpoint: outpointOf(request.activeOutpoint),
-    walletKey: walletKeyOf(request.scriptTemplate),
-    endBlock: request.signerApproval?.endBlock ?? undefined,
-    createdAt: timestamp(deps.nowMs()),
+    routeRequestId: input.routeRequestId,
+    depositorEthAddress: pinnedDepositor(trustRoots, route, request),
     request,
-  }
+    nowMs,
+  })
 }
 
 /** The address that is pinned for the request's scope today; polls will hold the request against it for ever. */

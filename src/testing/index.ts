@@ -7,4 +7,8 @@ export {
   type ScriptedFaults,
   scriptedFaults,
 } from './faults.js'
+export * from './job-store-contract.js'
+export { type ManualTime, manualTime } from './manual-time.js'
+export * from './scripted-engine.js'
+export * from './scripted-signer.js'
 export * from './wallet-store-contract.js'
