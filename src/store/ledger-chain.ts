@@ -61,21 +61,23 @@ export class Chain {
   }
 
   /** Notes bytes that are no line. */
-  spoil(bytes: Uint8Array, terminated: boolean, place: Place): void {
-    this.#open ??= { ...place, hash: createHash('sha256'), sizeBytes: 0, feeds: 0 }
+  spoil(bytes: Uint8Array, terminated: boolean, segment: string, offset: number): void {
+    this.#open ??= { segment, offset, hash: createHash('sha256'), sizeBytes: 0, feeds: 0 }
     this.#open.hash.update(bytes)
     this.#open.sizeBytes += bytes.length
     if (terminated) this.#open.feeds += 1
   }
 
   /** True when the line goes on from here; false for one that stands out of order, which is then to be spoilt. */
-  take(line: LineHead, place: Place, repair: RepairEntry | undefined): boolean {
+  take(line: LineHead, segment: string, offset: number, repair: RepairEntry | undefined): boolean {
     const { seq } = this.#head
     if (line.seq <= seq) return false
     const linked = line.prev === this.#head.hash
     if (this.#open !== undefined) this.#close(this.#open, line.seq - 1n, false)
-    else if (line.seq > seq + 1n) this.#lose('missing', place, line.seq - 1n, nothingFound)
-    if (line.seq === seq + 1n && !linked) this.#lose('fork', place, line.seq, line.hash)
+    else if (line.seq > seq + 1n)
+      this.#lose('missing', { segment, offset }, line.seq - 1n, nothingFound)
+    if (line.seq === seq + 1n && !linked)
+      this.#lose('fork', { segment, offset }, line.seq, line.hash)
     this.#head = { seq: line.seq, hash: line.hash }
     if (repair !== undefined) this.#repair(repair)
     if (line.again !== undefined) this.#rewrite(line.again)
@@ -92,7 +94,14 @@ export class Chain {
     this.#open = undefined
     const foundHash = hash.digest('hex')
     const place = { segment, offset, sizeBytes }
-    this.#add({ ...place, reason: 'unreadable', fromSeq: this.#head.seq + 1n, toSeq, atEnd, foundHash })
+    this.#add({
+      ...place,
+      reason: 'unreadable',
+      fromSeq: this.#head.seq + 1n,
+      toSeq,
+      atEnd,
+      foundHash,
+    })
   }
 
   #lose(reason: 'missing' | 'fork', place: Place, toSeq: bigint, foundHash: string): void {

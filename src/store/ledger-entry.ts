@@ -9,7 +9,7 @@ import {
   type RequestId,
 } from '../covenant/job.js'
 import { type Hex, isRoute, type Route } from '../covenant/request.js'
-import { formatPrint, type Print, parsePrint } from './prints.js'
+import { type Print, parsePrint } from './prints.js'
 
 /**
  * What a ledger line says.
@@ -217,7 +217,6 @@ function plain(name: string, value: unknown): unknown {
     return Object.fromEntries(transitionOrder.map((field) => [field, transition[field]]))
   }
   if (typeof value !== 'bigint') return value
-  if (name === 'print' || name === 'outpointPrint') return formatPrint(value as Print)
   if (value > BigInt(Number.MAX_SAFE_INTEGER))
     throw new RangeError(`${name}: want at most 2^53 - 1`)
   return Number(value)

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { ledgerLineBytesMax } from '../base/limits.js'
 import { fieldsText, type LedgerEntry, type LedgerKind, parseEntry } from './ledger-entry.js'
-import { type Print, parsePrint } from './prints.js'
+import type { Print } from './prints.js'
 
 /** Where a line stands in the chain. */
 export type LinePlace = {
@@ -42,7 +42,7 @@ const seqMax = 999_999_999_999n
 /** More than the longest match of `head`. */
 const headBytesMax = 384
 const head =
-  /^\{"v":1,"seq":([1-9]\d{0,11}),"at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)","kind":"(genesis|segment|accept|intend|settle|operate|repair)",(?:"again":([1-9]\d{0,11}),)?(?:"job":([1-9]\d{0,11}),)?(?:"print":"([0-9a-f]{16})",)?(?:"outpointPrint":"([0-9a-f]{16})",)?(?:"rowDigest":"([0-9a-f]{64})",)?/
+  /^\{"v":1,"seq":([1-9]\d{0,11}),"at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","kind":"(genesis|segment|accept|intend|settle|operate|repair)",(?:"again":([1-9]\d{0,11}),)?(?:"job":([1-9]\d{0,11}),)?(?:"print":"([0-9a-f]{16})",)?(?:"outpointPrint":"([0-9a-f]{16})",)?(?:"rowDigest":"([0-9a-f]{64})",)?/
 const beforePrev = ',"prev":"'
 const beforeHash = ',"hash":"'
 /** `,"hash":"` 64 digits `"}` line feed. */
@@ -76,6 +76,14 @@ export function encodeLine(
   return { bytes, hash: digest }
 }
 
+/** Latest time that has four digits of year. */
+const timeMaxMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
+
+/** The `at` of a line; times beyond year 9999 count as its end. */
+export function timeOf(nowMs: number): string {
+  return new Date(Math.min(Math.max(nowMs, 0), timeMaxMs)).toISOString()
+}
+
 /**
  * Checks the bytes `start` to `end`, line feed included, against their own hash and reads the head.
  *
@@ -90,15 +98,15 @@ export function readHead(buffer: Buffer, start: number, end: number): LineHead |
   const prevPart = buffer.toString('latin1', prevAt, hashed)
   const found = head.exec(buffer.toString('latin1', start, Math.min(prevAt, start + headBytesMax)))
   if (found === null || !prevPart.startsWith(beforePrev)) return undefined
-  const [, seq, , kind, again, job, print, outpointPrint, rowDigest] = found
+  const [, seq, kind, again, job, print, outpointPrint, rowDigest] = found
   if (seq === undefined) return undefined
   return {
     seq: BigInt(seq),
     kind: kind as LedgerKind,
     again: again === undefined ? undefined : BigInt(again),
     job: job === undefined ? undefined : BigInt(job),
-    print: print === undefined ? undefined : parsePrint(print),
-    outpointPrint: outpointPrint === undefined ? undefined : parsePrint(outpointPrint),
+    print: print as Print | undefined,
+    outpointPrint: outpointPrint as Print | undefined,
     rowDigest,
     prev: prevPart.slice(beforePrev.length, -1),
     hash: digest,
@@ -126,7 +134,12 @@ export function decodeLine(bytes: Uint8Array): DecodedLine {
   }
 }
 
-function parseLine(buffer: Buffer, { seq, kind, again, prev, hash }: LineHead): LedgerLine {
+/**
+ * Parses a line whose head was read.
+ *
+ * @throws RangeError or SyntaxError for a line with a good hash that another program made
+ */
+export function parseLine(buffer: Buffer, { seq, kind, again, prev, hash }: LineHead): LedgerLine {
   const fields = JSON.parse(buffer.toString('utf8')) as Readonly<Record<string, unknown>>
   const entry = parseEntry(kind, fields)
   const origin = again === undefined ? {} : { again }

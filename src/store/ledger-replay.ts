@@ -1,7 +1,8 @@
 import { closeSync, fstatSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { throwIfAborted } from '../base/errors.js'
-import { Chain, type Damage, emptyHead, type Head, type RepairedDamage } from './ledger-chain.js'
+import { Chain, type Damage, type Head, type RepairedDamage } from './ledger-chain.js'
+import type { RepairEntry } from './ledger-entry.js'
 import { type LedgerLine, type LineHead, parseLine } from './ledger-line.js'
 import {
   headOf,
@@ -12,16 +13,13 @@ import {
   segmentName,
 } from './ledger-segments.js'
 
-/** A verified line; only what stands before `read` was taken from its bytes. */
-export type ReplayedLine = LineHead & {
-  /**
-   * Parses the whole line.
-   *
-   * @throws RangeError or SyntaxError for a line with a good hash that another program made
-   * @remarks Only during the call that handed the line out.
-   */
-  read(): LedgerLine
-}
+/**
+ * Gets each good line: what was taken from its bytes without parsing, and how to parse the whole line.
+ *
+ * @remarks `read` works during the call only; it throws RangeError or SyntaxError for a line with a good hash that
+ * another program made.
+ */
+export type OnLine = (line: LineHead, read: () => LedgerLine) => void
 
 export type ReplayOptions = {
   readonly signal?: AbortSignal | undefined
@@ -55,52 +53,146 @@ const linesPerLook = 64
 /**
  * Reads every line of a ledger in order and checks hashes, chain and sequences.
  *
- * @param onLine gets each good line; what it throws ends the replay
+ * @param onLine what it throws ends the replay
  * @throws Aborted, LedgerForeign, Node's errno errors
  * @remarks Memory stays bounded whatever the files hold, and the event loop is given way to after each slice. What
  * is appended after the call is not looked at.
  */
 export async function replayLedger(
   dir: string,
-  onLine: (line: ReplayedLine) => void,
+  onLine: OnLine,
   options: ReplayOptions = {},
 ): Promise<ReplayReport> {
   const { signal, sliceMs = 8, expect } = options
   const chain = new Chain()
-  const files = openAll(dir)
-  let [lines, untilLook] = [0, linesPerLook]
-  let expected: ReplayReport['expected'] = expect === undefined ? 'met' : 'shorter'
+  const slice = startSlice(sliceMs, signal)
+  let [lines, missing] = [0, true]
+  let expected: ReplayReport['expected'] =
+    expect === undefined || expect.seq === 0n ? 'met' : 'shorter'
   let tornTail: ReplayReport['tornTail']
-  let sliceEnd = performance.now() + sliceMs
-  try {
-    for (const [index, { name, descriptor, sizeBytes }] of files.entries()) {
-      const segment = name ?? segmentName(chain.head.seq + 1n)
-      for (const piece of readPieces(descriptor, 0, sizeBytes)) {
-        const place = { segment, offset: piece.offset }
-        const line = headOf(piece)
-        if (line !== undefined && takeLine(chain, line, piece, place)) {
-          lines += 1
-          if (line.seq === expect?.seq) expected = line.hash === expect.hash ? 'met' : 'forked'
-          onLine({ ...line, read: () => parseLine(bytesOf(piece), line) })
-        } else if (!piece.terminated && index === files.length - 1 && atEnd(piece, sizeBytes)) {
-          tornTail = { ...place, sizeBytes: piece.end - piece.start }
-        } else {
-          chain.spoil(bytesOf(piece), piece.terminated, place)
-        }
-        untilLook -= 1
-        if (untilLook > 0) continue
-        untilLook = linesPerLook
-        if (performance.now() < sliceEnd) continue
-        await setImmediate()
-        throwIfAborted(signal, 'ledger replay')
-        sliceEnd = performance.now() + sliceMs
+  for (const { name, descriptor, sizeBytes, isNewest } of filesOf(dir)) {
+    missing = false
+    const segment = name ?? segmentName(chain.head.seq + 1n)
+    let current: { readonly piece: Piece; readonly line: LineHead } | undefined
+    const read = (): LedgerLine => readLine(current)
+    for (const piece of readPieces(descriptor, 0, sizeBytes)) {
+      const line = headOf(piece)
+      current = line === undefined ? undefined : { piece, line }
+      if (line !== undefined && chain.take(line, segment, piece.offset, repairOf(line, read))) {
+        lines += 1
+        if (line.seq === expect?.seq) expected = line.hash === expect.hash ? 'met' : 'forked'
+        onLine(line, read)
+      } else if (isNewest && isRest(piece, sizeBytes)) {
+        tornTail = { segment, offset: piece.offset, sizeBytes: piece.end - piece.start }
+      } else {
+        chain.spoil(bytesOf(piece), piece.terminated, segment, piece.offset)
       }
+      if (slice.isOver()) await slice.next()
     }
-  } finally {
-    for (const { descriptor } of files) closeSync(descriptor)
   }
   chain.finish()
   const { head, damaged, repaired } = chain
-  if (expect !== undefined && expect.seq === 0n) expected = 'met'
-  return { head, lines, damaged, repaired, tornTail, missing: files.length === 0, expected }
+  return { head, lines, damaged, repaired, tornTail, missing, expected }
+}
+
+/** One check of a ledger as `ledger verify` shows it. */
+export type LedgerCheck = { readonly name: string; readonly ok: boolean; readonly detail: string }
+
+/** The checks that a replay amounts to. A torn tail is what a stopped process leaves and no damage. */
+export function ledgerChecks(report: ReplayReport): readonly LedgerCheck[] {
+  const { head, lines, damaged, repaired, tornTail, missing, expected } = report
+  const torn =
+    tornTail === undefined ? 'none' : `${tornTail.sizeBytes} bytes, cut off at the next open`
+  return [
+    { name: 'files', ok: !missing, detail: missing ? 'no ledger' : `${lines} lines` },
+    {
+      name: 'chain',
+      ok: damaged.length === 0,
+      detail: damaged.map(describe).join('; ') || 'whole',
+    },
+    { name: 'repairs', ok: true, detail: `${repaired.length} damaged places were written again` },
+    { name: 'tail', ok: true, detail: torn },
+    { name: 'head', ok: expected === 'met', detail: `${head.seq} ${head.hash} ${expected}` },
+  ]
+}
+
+function describe({ segment, offset, sizeBytes, reason, fromSeq, toSeq }: Damage): string {
+  return `${reason}: lines ${fromSeq} to ${toSeq}, ${sizeBytes} bytes at ${offset} of ${segment}`
+}
+
+type File = {
+  /** Undefined for the active file, which is to be known by the name it will get. */
+  readonly name: string | undefined
+  readonly descriptor: number
+  readonly sizeBytes: number
+  readonly isNewest: boolean
+}
+
+/** Opens the files one after the other, in order; each is closed when the next one is asked for. */
+function* filesOf(dir: string): Generator<File, void, undefined> {
+  const segments = listSegments(dir)
+  const newest = segments.at(-1)
+  if (newest === undefined) return
+  // The newest file is pinned now: it may grow and be renamed while older ones are read.
+  const pinned = openSegment(newest.path, 'read')
+  if (pinned === undefined) return
+  try {
+    const pinnedBytes = fstatSync(pinned).size
+    for (const { name, path } of segments.slice(0, -1)) {
+      const descriptor = openSegment(path, 'read')
+      // A file that went away meanwhile shows as missing lines.
+      if (descriptor === undefined) continue
+      try {
+        yield { name, descriptor, sizeBytes: fstatSync(descriptor).size, isNewest: false }
+      } finally {
+        closeSync(descriptor)
+      }
+    }
+    const name = newest.firstSeq === undefined ? undefined : newest.name
+    yield { name, descriptor: pinned, sizeBytes: pinnedBytes, isNewest: true }
+  } finally {
+    closeSync(pinned)
+  }
+}
+
+const bytesOf = ({ buffer, start, end }: Piece): Buffer => buffer.subarray(start, end)
+
+/** True for bytes behind the last line feed of a file. */
+function isRest({ terminated, offset, start, end }: Piece, sizeBytes: number): boolean {
+  return !terminated && offset + end - start === sizeBytes
+}
+
+function readLine(
+  current: { readonly piece: Piece; readonly line: LineHead } | undefined,
+): LedgerLine {
+  if (current === undefined) throw new TypeError('ledger line: not a good one')
+  return parseLine(bytesOf(current.piece), current.line)
+}
+
+function repairOf(line: LineHead, read: () => LedgerLine): RepairEntry | undefined {
+  if (line.kind !== 'repair') return undefined
+  const { entry } = read()
+  return entry.kind === 'repair' ? entry : undefined
+}
+
+/** Work that gives way to the event loop now and then. */
+function startSlice(
+  sliceMs: number,
+  signal: AbortSignal | undefined,
+): { isOver(): boolean; next(): Promise<void> } {
+  let endMs = performance.now() + sliceMs
+  let untilLook = linesPerLook
+  return {
+    isOver() {
+      untilLook -= 1
+      if (untilLook > 0) return false
+      untilLook = linesPerLook
+      return performance.now() >= endMs
+    },
+    async next() {
+      await setImmediate()
+      throwIfAborted(signal, 'ledger replay')
+      endMs = performance.now() + sliceMs
+    },
+  }
 }

@@ -55,9 +55,12 @@ export function openSegment(path: string, access: 'read' | 'write'): number | un
   throw new LedgerForeign(path, 'not a regular file')
 }
 
-/** A stretch of a file that ends at a line feed, at the end of the file or at the bound of a line. */
+/**
+ * A stretch of a file that ends at a line feed, at the end of the file or at the bound of a line.
+ *
+ * @remarks One object per reader: it changes when the next piece is asked for.
+ */
 export type Piece = {
-  /** Valid until the next piece is asked for. */
   readonly buffer: Buffer
   readonly start: number
   /** Behind the line feed. */
@@ -79,41 +82,47 @@ export function* readPieces(
   to: number,
   chunkBytes: number = chunkBytesDefault,
 ): Generator<Piece, void, undefined> {
-  let buffer = Buffer.allocUnsafe(chunkBytes)
+  let buffer = Buffer.allocUnsafe(Math.min(chunkBytes, Math.max(1, to - from)))
   let position = from
   let filled = 0
   let atLineStart = true
+  const piece = { buffer, start: 0, end: 0, offset: from, whole: true, terminated: true }
   for (;;) {
     const wanted = Math.min(buffer.length - filled, to - position - filled)
     const count = wanted > 0 ? readSync(descriptor, buffer, filled, wanted, position + filled) : 0
     filled += count
     let start = 0
+    piece.buffer = buffer
+    piece.terminated = true
     for (;;) {
       const feed = buffer.indexOf(0x0a, start)
       if (feed === -1 || feed >= filled) break
-      const [end, offset] = [feed + 1, position + start]
-      yield { buffer, start, end, offset, whole: atLineStart, terminated: true }
-      start = end
+      piece.start = start
+      piece.end = feed + 1
+      piece.offset = position + start
+      piece.whole = atLineStart
+      yield piece
+      start = feed + 1
       atLineStart = true
     }
-    const part = { buffer, start, end: filled, offset: position + start }
-    if (count === 0) {
-      if (start < filled) yield { ...part, whole: false, terminated: false }
-      return
+    const full = start === 0 && filled === buffer.length
+    const tooLong = full && filled >= ledgerLineBytesMax
+    if ((count === 0 && start < filled) || tooLong) {
+      Object.assign(piece, { start, end: filled, offset: position + start })
+      Object.assign(piece, { whole: false, terminated: false })
+      yield piece
+      atLineStart = false
+      start = filled
     }
-    if (start > 0 || filled < buffer.length) {
-      buffer.copyWithin(0, start, filled)
-      position += start
-      filled -= start
-    } else if (buffer.length < ledgerLineBytesMax) {
-      const larger = Buffer.allocUnsafe(Math.min(2 * buffer.length, ledgerLineBytesMax))
+    if (count === 0) return
+    if (full && !tooLong) {
+      const larger = Buffer.allocUnsafe(Math.min(2 * filled, ledgerLineBytesMax))
       buffer.copy(larger, 0, 0, filled)
       buffer = larger
     } else {
-      yield { ...part, whole: false, terminated: false }
-      position += filled
-      filled = 0
-      atLineStart = false
+      buffer.copyWithin(0, start, filled)
+      position += start
+      filled -= start
     }
   }
 }

@@ -4,11 +4,11 @@ import type { Route } from '../covenant/request.js'
 
 declare const brand: unique symbol
 /**
- * 8-byte fingerprint of a route key or an outpoint, as an unsigned integer.
+ * 8-byte fingerprint of a route key or an outpoint, 16 lower-case hex digits.
  *
  * @remarks Equal fingerprints mean "look at the row or the line", never "the same key".
  */
-export type Print = bigint & { readonly [brand]: 'Print' }
+export type Print = string & { readonly [brand]: 'Print' }
 
 /** Fingerprint of a route key; salted with the store's id, so that clients cannot aim at collisions. */
 export function keyPrint(storeId: string, route: Route, routeRequestId: string): Print {
@@ -23,18 +23,13 @@ export function outpointPrint(storeId: string, outpoint: Outpoint): Print {
 /** @throws RangeError unless the text is 16 lower-case hex digits */
 export function parsePrint(text: string): Print {
   if (!/^[0-9a-f]{16}$/.test(text)) throw new RangeError('print: want 16 lower-case hex digits')
-  return BigInt(`0x${text}`) as Print
-}
-
-/** 16 lower-case hex digits. */
-export function formatPrint(print: Print): string {
-  return print.toString(16).padStart(16, '0')
+  return text as Print
 }
 
 function printOf(...parts: readonly string[]): Print {
   // Each part carries its length, so that no two lists of parts read the same.
   const text = parts.map((part) => `${part.length}:${part}`).join('')
-  return BigInt(`0x${hash('sha256', text, 'hex').slice(0, 16)}`) as Print
+  return hash('sha256', text, 'hex').slice(0, 16) as Print
 }
 
 /** Slots of an empty table; always a power of two. */
@@ -57,8 +52,6 @@ export class Prints {
   #seq: Float64Array = new Float64Array(slotsMin)
   #mask: number = slotsMin - 1
   #size = 0
-  readonly #print: BigUint64Array = new BigUint64Array(1)
-  readonly #words: Uint32Array = new Uint32Array(this.#print.buffer)
 
   /** Entries, counting each pair of fingerprint and sequence once. */
   get size(): number {
@@ -72,7 +65,7 @@ export class Prints {
 
   /** Every sequence stored under the fingerprint, in no particular order; empty when there is none. */
   get(print: Print): readonly bigint[] {
-    const [low, high] = this.#split(print)
+    const [low, high] = [lowOf(print), highOf(print)]
     let found: bigint[] | undefined
     for (let slot = low & this.#mask, away = 0; this.#reaches(slot, away); away += 1) {
       if (this.#low[slot] === low && this.#high[slot] === high) {
@@ -91,7 +84,7 @@ export class Prints {
    */
   add(print: Print, seq: bigint): void {
     const value = checkedSeq(seq)
-    const [low, high] = this.#split(print)
+    const [low, high] = [lowOf(print), highOf(print)]
     if (this.#slotOf(low, high, value) !== undefined) return
     if (this.#size + 1 > fullAt * (this.#mask + 1)) this.#grow()
     this.#place(low, high, value)
@@ -100,7 +93,7 @@ export class Prints {
 
   /** Takes a pair out; false when it is not there. */
   remove(print: Print, seq: bigint): boolean {
-    const [low, high] = this.#split(print)
+    const [low, high] = [lowOf(print), highOf(print)]
     const found = this.#slotOf(low, high, checkedSeq(seq))
     if (found === undefined) return false
     let slot = found
@@ -174,12 +167,10 @@ export class Prints {
       if (value !== 0) this.#place(low[slot] ?? 0, high[slot] ?? 0, value)
     }
   }
-
-  #split(print: Print): readonly [number, number] {
-    this.#print[0] = print
-    return [this.#words[0] ?? 0, this.#words[1] ?? 0]
-  }
 }
+
+const lowOf = (print: Print): number => Number.parseInt(print.slice(8), 16)
+const highOf = (print: Print): number => Number.parseInt(print.slice(0, 8), 16)
 
 function checkedSeq(seq: bigint): number {
   const value = Number(seq)
