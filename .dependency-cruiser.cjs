@@ -9,15 +9,16 @@ const rooms = {
   store: [
     'base/',
     'wallet/(store|changeset|account|network|pool)\\.ts',
-    'covenant/(store|job|request|digest|decode|fence|reconcile)\\.ts',
+    'covenant/(store|job|request|request-fields|field-kinds|canonical|digest|decode)\\.ts',
   ],
   datadir: ['base/', 'vault/', 'wallet/', 'covenant/', 'store/'],
+  config: ['base/'],
   daemon: ['base/', 'config\\.ts', 'holdfast\\.ts', 'covenant/', 'wallet/manager\\.ts'],
   cli: ['base/', 'config\\.ts', 'datadir/', 'holdfast\\.ts', 'daemon/', 'wallet/', 'covenant/'],
   testing: ['base/', 'chain/', 'wallet/', 'covenant/', 'store/'],
 }
 const files = {
-  'config\\.ts': ['base/'],
+  'config\\.ts': ['base/', 'config/'],
   'holdfast\\.ts': [
     'base/',
     'config\\.ts',

@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module'
 import { Command, InvalidArgumentError } from 'commander'
 import { dataDirectory } from '../config.js'
+import { addConfigFlags, type ConfigFlags } from './config-flags.js'
+import type { ExportFlags, ImportFlags } from './covenant-files.js'
 import type { Context } from './usage.js'
 import type { CreateFlags } from './wallet-create.js'
 
@@ -19,6 +21,8 @@ export function buildProgram(): Command {
     .option('--data-dir <dir>', 'data directory (or HOLDFAST_DATA_DIR)', notEmpty)
   addWallet(program)
   addVault(program)
+  addCovenant(program)
+  addConfig(program)
   program
     .command('doctor')
     .description('look at this machine and the data directory, and change nothing')
@@ -107,6 +111,54 @@ function addVault(program: Command): void {
     .action(async (_options: unknown, command: Command) => {
       const { vaultList } = await import('./vault.js')
       await vaultList(contextOf(command))
+    })
+}
+
+function addConfig(program: Command): void {
+  const config = program.command('config').description('the settings of the daemon')
+  addConfigFlags(config.command('check'))
+    .description('say what is wrong with the settings and what to do')
+    .action(async (flags: ConfigFlags, command: Command) => {
+      const { configCheck } = await import('./config.js')
+      await configCheck(contextOf(command), flags)
+    })
+  addConfigFlags(config.command('show'))
+    .description('every setting as the daemon would use it')
+    .option('--origin', 'say where each value came from')
+    .action(async (flags: ConfigFlags & { readonly origin?: boolean }, command: Command) => {
+      const { configShow } = await import('./config.js')
+      await configShow(contextOf(command), flags)
+    })
+}
+
+function addCovenant(program: Command): void {
+  const covenant = program.command('covenant').description('covenant signing jobs')
+  covenant
+    .command('check')
+    .description('say what each file of a keep-core directory stands for; changes nothing')
+    .argument('<dir>', 'keep-core data directory, or its jobs directory', notEmpty)
+    .action(async (dir: string, _options: unknown, command: Command) => {
+      const { covenantCheck } = await import('./covenant-files.js')
+      await covenantCheck(contextOf(command), dir)
+    })
+  covenant
+    .command('import')
+    .description('take over the jobs of a keep-core directory; a dry run without --yes')
+    .argument('<dir>', 'keep-core data directory, or its jobs directory', notEmpty)
+    .option('--yes', 'do it')
+    .option('--reason <text>', 'why, for the audit trail', notEmpty)
+    .action(async (dir: string, flags: ImportFlags, command: Command) => {
+      const { covenantImport } = await import('./covenant-files.js')
+      await covenantImport(contextOf(command), dir, flags)
+    })
+  covenant
+    .command('export')
+    .description('write the jobs as files that keep-core loads, into a new directory')
+    .argument('<dir>', 'keep-core data directory to make', notEmpty)
+    .option('--leave-out-quarantined', 'write although some keys would be new to keep-core')
+    .action(async (dir: string, flags: ExportFlags, command: Command) => {
+      const { covenantExport } = await import('./covenant-files.js')
+      await covenantExport(contextOf(command), dir, flags)
     })
 }
 
