@@ -9,7 +9,7 @@ const rooms = {
   store: [
     'base/',
     'wallet/(store|changeset|account|network|pool)\\.ts',
-    'covenant/(store|job|request|request-fields|field-kinds|canonical|digest|decode)\\.ts',
+    'covenant/(store|job|request|json-body|request-fields|field-kinds|canonical|digest|decode)\\.ts',
   ],
   datadir: ['base/', 'vault/', 'wallet/', 'covenant/', 'store/'],
   config: ['base/'],
