@@ -74,13 +74,13 @@ describe('checkDirectory', () => {
     },
   )
 
-  it.each([0o710, 0o750, 0o701, 0o770, 0o777, 0o1777])('refuses mode %o', (mode) => {
-    chmodSync(directory, mode)
+  it.each(['0710', '0750', '0701', '0770', '0777', '1777'])('refuses mode %s', (mode) => {
+    chmodSync(directory, Number.parseInt(mode, 8))
     expect(() => checkDirectory(directory)).toThrow(InsecureDataDir)
   })
 
-  it.each([0o500, 0o600, 0o300])('refuses mode %o, which its owner cannot use', (mode) => {
-    chmodSync(directory, mode)
+  it.each(['0500', '0600', '0300'])('refuses mode %s, which its owner cannot use', (mode) => {
+    chmodSync(directory, Number.parseInt(mode, 8))
     expect(() => checkDirectory(directory)).toThrow(NotWritable)
   })
 
@@ -89,10 +89,10 @@ describe('checkDirectory', () => {
     expect(() => checkDirectory(directory)).toThrow(InsecureDataDir)
   })
 
-  it.each([0o720, 0o702, 0o777])('refuses an ancestor with mode %o', (mode) => {
+  it.each(['0720', '0702', '0777'])('refuses an ancestor with mode %s', (mode) => {
     const inner = join(directory, 'a')
     mkdirSync(join(inner, 'b'), { recursive: true, mode: 0o700 })
-    chmodSync(parent, mode)
+    chmodSync(parent, Number.parseInt(mode, 8))
     expect(() => checkDirectory(join(inner, 'b'))).toThrow(InsecureParentDir)
     expect(() => createDirectory(join(inner, 'new'))).toThrow(InsecureParentDir)
     expect(existsSync(join(inner, 'new'))).toBe(false)
