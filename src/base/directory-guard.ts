@@ -27,6 +27,10 @@ const entriesMax = 10_000
  */
 export function checkDirectory(path: string, options: FileSystemOptions = {}): string {
   const named = resolve(path)
+  return translated(named, () => checkNow(named, options))
+}
+
+function checkNow(named: string, options: FileSystemOptions): string {
   const stats = look(named)
   if (stats === undefined) throw new DataDirMissing(named)
   if (stats.isSymbolicLink()) throw new SymlinkRefused(named)
@@ -52,6 +56,13 @@ export function createDirectory(
   options: FileSystemOptions & { readonly parents?: boolean } = {},
 ): string {
   const named = resolve(path)
+  return translated(named, () => createNow(named, options))
+}
+
+function createNow(
+  named: string,
+  options: FileSystemOptions & { readonly parents?: boolean },
+): string {
   const parent = dirname(named)
   if (look(named) === undefined) {
     if (statSync(parent, { throwIfNoEntry: false }) === undefined) {
@@ -66,6 +77,17 @@ export function createDirectory(
   const real = checkDirectory(named, options)
   syncParent(dirname(real))
   return real
+}
+
+/** A system call may fail anywhere here: a disk that cannot be asked is no place for custody state. */
+function translated<T>(path: string, action: () => T): T {
+  try {
+    return action()
+  } catch (cause) {
+    const errno = errnoOf(cause)
+    if (errno === undefined) throw cause
+    throw new NotWritable(path, `it cannot be looked at (${errno})`, cause)
+  }
 }
 
 function look(path: string): Stats | undefined {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { checkDirectory } from './directory-guard.js'
+import { errnoOf } from './durable-file.js'
 import { HoldfastError } from './errors.js'
 import type { FileSystemOptions } from './file-system-type.js'
 import { type HeldFile, identityAt, LockHelperFailed, lockByFlock } from './lock-file.js'
@@ -34,6 +35,16 @@ const held = new Map<string, Shared>()
  */
 export function acquireDirectory(path: string, options: FileSystemOptions = {}): DirectoryLock {
   const real = checkDirectory(path, options)
+  try {
+    return acquireChecked(real)
+  } catch (cause) {
+    const errno = errnoOf(cause)
+    if (errno === undefined) throw cause
+    throw new LockHelperFailed(join(real, lockFileName), `it cannot be looked at (${errno})`, cause)
+  }
+}
+
+function acquireChecked(real: string): DirectoryLock {
   const directory = identityAt(real)
   if (directory === undefined) throw new DataDirLockLost(real)
   let shared = held.get(directory)

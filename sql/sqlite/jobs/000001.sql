@@ -1,13 +1,7 @@
 -- Accepted jobs, what was recorded before it was signed, and how they ended.
 -- seq: sequence of the ledger line that says the same; every row that a line speaks of carries it.
--- digest: SHA-256 over the table's name and all other columns of the row; null means damaged.
-
-create table store_generation (
-  one integer primary key check (one = 1),
-  token blob not null check (length(token) = 16)
-) strict;
-
-insert into store_generation values (1, randomblob(16));
+-- digest: SHA-256 over the table's name and all other columns of the row; null means damaged. Digests are
+-- text, 64 hex digits, since every one of them is read at an opening and text is read twice as fast as blobs.
 
 -- Holds a row only while a commit with an unclear outcome is being settled.
 create table settle_marker (
@@ -15,11 +9,11 @@ create table settle_marker (
   token blob not null check (length(token) = 16)
 ) strict;
 
--- ledger (store id of the ledger), syncedSeq (last line known to be synced), openings, hostHeight.
+-- storeId (of the ledger), openings, syncedSeq (last line of the ledger that is known to be synced), hostHeight.
 create table meta (
   name text not null primary key,
   value text not null,
-  digest blob
+  digest text
 ) strict, without rowid;
 
 -- fixed_digest: over seq to created_at, which never change; the accept line has it too.
@@ -29,13 +23,13 @@ create table job (
   request_id text not null unique,
   route text not null check (route in ('qc_v1', 'self_v1')),
   route_request_id text not null,
-  request_digest blob not null check (length(request_digest) = 32),
+  request_digest text not null,
   depositor_eth_address text not null,
   outpoint text not null,
   wallet_key text not null,
   end_block text,
   created_at text not null,
-  fixed_digest blob not null check (length(fixed_digest) = 32),
+  fixed_digest text not null,
   state text not null check (state in ('SUBMITTED', 'VALIDATING', 'SIGNING', 'PENDING', 'ARTIFACT_READY',
     'HANDOFF_READY', 'FAILED')),
   detail text not null,
@@ -44,7 +38,7 @@ create table job (
   next_at_ms integer not null check (next_at_ms >= 0),
   held integer not null check (held in (0, 1)),
   settle_seq integer check (settle_seq > seq),
-  digest blob,
+  digest text,
   unique (route, route_request_id)
 ) strict;
 
@@ -52,7 +46,7 @@ create table job (
 create table request (
   seq integer primary key,
   body text not null,
-  digest blob
+  digest text
 ) strict;
 
 -- released_seq: sequence of the line that freed the outpoint again. digest leaves it out; released_digest has it.
@@ -60,11 +54,11 @@ create table intent (
   seq integer primary key check (seq > 0),
   job_seq integer not null check (job_seq < seq),
   outpoint text not null,
-  sighash blob not null check (length(sighash) = 32),
-  unsigned_tx blob not null,
-  digest blob,
+  sighash text not null,
+  unsigned_tx text not null,
+  digest text,
   released_seq integer check (released_seq > seq),
-  released_digest blob
+  released_digest text
 ) strict;
 
 create unique index intent_one_unreleased on intent (outpoint) where released_seq is null;
@@ -77,7 +71,7 @@ create table result (
   body text not null,
   updated_at text not null,
   released_intent integer not null check (released_intent in (0, 1)),
-  digest blob
+  digest text
 ) strict;
 
 -- What people did by hand; the ledger has a line of each.
@@ -88,7 +82,7 @@ create table operate (
   what text not null,
   why text not null,
   subject text not null,
-  digest blob
+  digest text
 ) strict;
 
 -- Records that were set aside, as they were found; the damaged rows themselves stay where they are.
@@ -98,5 +92,5 @@ create table quarantine (
   reason text not null,
   raw blob not null,
   found_at_ms integer not null check (found_at_ms >= 0),
-  digest blob
+  digest text
 ) strict, without rowid;

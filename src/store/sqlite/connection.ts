@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { HoldfastError } from '../../base/errors.js'
 import { busyTimeoutMs } from '../../base/limits.js'
 import { StoreFailed } from '../../base/persistence.js'
@@ -128,6 +129,8 @@ export class Connection {
         if (name === 'journal_mode') throw new JournalModeNotApplied(this.#file, String(applied))
         throw new StoreFailed(`${this.what}: setting ${name}`, 'fatal')
       }
+      // A process killed while it looked at the file leaves this behind; with the exclusive lock nobody uses it.
+      rmSync(`${this.#file}-shm`, { force: true })
       return handle
     } catch (error) {
       closeQuietly(handle)

@@ -15,6 +15,15 @@ import { readMigrations } from './migrate.js'
 import { openDatabase } from './open.js'
 import { SqliteWalletStore } from './wallets.js'
 
+export {
+  jobDatabase,
+  jobDatabaseName,
+  NotAJobDb,
+  openJobStore,
+  openSqliteJobStore,
+  type SqliteJobStoreOptions,
+} from './jobs-open.js'
+
 /** File names of the wallet store within a data directory. */
 export const walletFiles: {
   readonly database: string

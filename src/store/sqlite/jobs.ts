@@ -1,0 +1,478 @@
+import { untilAborted } from '../../base/abort.js'
+import type { Clock } from '../../base/clock.js'
+import { isHoldfastError } from '../../base/errors.js'
+import type { FaultPoints } from '../../base/fault-points.js'
+import { jobBatchMax, listedMax, replayWaitMs, witnessCloseMs } from '../../base/limits.js'
+import type { Logger } from '../../base/log.js'
+import { StoreFailed } from '../../base/persistence.js'
+import type {
+  FinalTransition,
+  Job,
+  JobIdentity,
+  JobState,
+  Outpoint,
+  RequestId,
+} from '../../covenant/job.js'
+import type { Route } from '../../covenant/request.js'
+import type {
+  AcceptOutcome,
+  Claim,
+  FindOutcome,
+  IntendOutcome,
+  Intent,
+  JobStore,
+  Lease,
+  Operator,
+  QuarantineRecord,
+  ReconcileReport,
+  ReleaseOutcome,
+  Resolution,
+  ResolveReport,
+  SettleOutcome,
+  StoreReadiness,
+} from '../../covenant/store.js'
+import { JobFences } from '../job-fences.js'
+import { JobLeases } from '../job-leases.js'
+import type { Wait } from '../job-progress.js'
+import { StoreNotReady } from '../job-refusals.js'
+import { JobSchedule } from '../job-schedule.js'
+import type { Ledger } from '../ledger-port.js'
+import { classify } from './classify.js'
+import type { Connection } from './connection.js'
+import { acceptJob } from './jobs-accept.js'
+import type { JobCore } from './jobs-core.js'
+import { findJob, isFence, loadJob, locateById, locateByKey } from './jobs-find.js'
+import { healJob } from './jobs-heal.js'
+import type { JobMeta } from './jobs-meta.js'
+import { releaseByHand, resolveRecord, unreleasedOn } from './jobs-quarantine.js'
+import { readinessOf } from './jobs-readiness.js'
+import { judgeWitness, type ReplayOutcome, reconcileJobs } from './jobs-reconcile.js'
+import { decodeJob, type JobRow } from './jobs-rows.js'
+import { claimJobs, deferJob, insertIntent, intentOf, settleJob } from './jobs-run.js'
+import { sql } from './jobs-sql.js'
+import { JobTables } from './jobs-tables.js'
+import { JobWitness } from './jobs-witness.js'
+import { type Later, WriteQueue } from './jobs-write-queue.js'
+
+/** Rows looked at between two turns of the event loop while listing. */
+const listPageRows = 512
+/** Milliseconds until comparing the witnesses is tried again. */
+const retryMs = 1000
+
+/** The job store on SQLite, with the ledger as its second witness. */
+export class SqliteJobStore implements JobStore {
+  readonly #core: JobCore
+  readonly #meta: JobMeta
+  readonly #directory: string
+  readonly #later: Later
+  readonly #onClose: () => void
+  readonly #stopping = new AbortController()
+  #replay: 'running' | 'done' | 'failed' = 'running'
+  #replayCause: unknown
+  #comparing: Promise<unknown> = Promise.resolve()
+  #fatal: unknown
+  #closed: Promise<void> | undefined
+
+  constructor(options: {
+    readonly connection: Connection
+    readonly ledger: Ledger
+    readonly meta: JobMeta
+    readonly directory: string
+    readonly faults: FaultPoints
+    readonly clock: Clock
+    readonly logger: Logger
+    readonly later: Later
+    readonly onClose: () => void
+  }) {
+    const { connection, ledger, meta, faults, clock, logger, later } = options
+    this.#meta = meta
+    this.#directory = options.directory
+    this.#later = later
+    this.#onClose = options.onClose
+    const tables = new JobTables(connection)
+    const queue = new WriteQueue({
+      connection,
+      ledger,
+      faults,
+      logger,
+      later,
+      extras: meta,
+      reindex: () => tables.reindex('job'),
+      onFatal: (cause) => this.#fail(cause),
+    })
+    const store = this
+    this.#core = {
+      connection,
+      tables,
+      ledger,
+      witness: new JobWitness(meta.storeId, ledger),
+      fences: new JobFences(),
+      schedule: new JobSchedule(),
+      leases: new JobLeases(meta.opening),
+      queue,
+      replay: {
+        get done() {
+          return store.#replay === 'done'
+        },
+        wait: () => this.#whenCompared(),
+      },
+      accepting: new Map(),
+      retired: new Set(),
+      released: new Set(),
+      faults,
+      clock,
+      logger,
+    }
+  }
+
+  /** Begins to compare the witnesses; returns at once. */
+  start(): void {
+    this.#compare(this.#stopping.signal).catch((cause: unknown) => {
+      const { logger } = this.#core
+      if (this.#stopping.signal.aborted) return
+      logger.warn({ cause }, 'job store: the witnesses could not be compared')
+      // Whoever waited was told; the disk may have room again in a while.
+      if (this.#core.connection.usable) this.#later(() => this.#startAgain(), retryMs)
+    })
+  }
+
+  #startAgain(): void {
+    if (this.#replay === 'failed' && this.#closed === undefined) this.start()
+  }
+
+  #compare(signal: AbortSignal): Promise<ReconcileReport> {
+    const compared = this.#comparing
+      // The comparison before has told its own caller how it went.
+      .catch(() => undefined)
+      .then(() => this.#compareNow(signal))
+    this.#comparing = compared
+    return compared
+  }
+
+  async #compareNow(signal: AbortSignal): Promise<ReconcileReport> {
+    const isOpening = this.#replay !== 'done'
+    if (isOpening) this.#replay = 'running'
+    try {
+      const outcome = await reconcileJobs(this.#core, {
+        directory: this.#directory,
+        syncedSeq: this.#meta.syncedAtOpening,
+        isOpening,
+        signal,
+      })
+      if (isOpening) {
+        await this.#compareHeads()
+        this.#opened(outcome)
+      }
+      return outcome.report
+    } catch (cause) {
+      if (isOpening) {
+        this.#replay = 'failed'
+        this.#replayCause = cause
+      }
+      throw failureOf('reconcile', cause)
+    }
+  }
+
+  /** Waits a bounded time for the ledger's witness: a disk that hangs holds up nobody. */
+  async #compareHeads(): Promise<void> {
+    const { ledger } = this.#core
+    let stop = (): void => undefined
+    const timeUp = new Promise<void>((resolve) => {
+      stop = this.#later(resolve, witnessCloseMs)
+    })
+    const compared = ledger.witnessCompared().then(() => judgeWitness(this.#core))
+    await Promise.race([compared, timeUp])
+    stop()
+  }
+
+  #opened({ unsettled }: ReplayOutcome): void {
+    this.#replay = 'done'
+    for (const [seq, dueMs] of unsettled) {
+      if (Number.isFinite(dueMs)) this.#core.schedule.set(BigInt(seq), dueMs)
+    }
+  }
+
+  /** @throws StoreNotReady when the comparison takes too long or failed */
+  async #whenCompared(): Promise<void> {
+    if (this.#replay === 'done') return
+    let stop = (): void => undefined
+    const timeUp = new Promise<'late'>((resolve) => {
+      stop = this.#later(() => resolve('late'), replayWaitMs)
+    })
+    const compared = this.#comparing.then(
+      () => 'done' as const,
+      () => 'failed' as const,
+    )
+    const outcome = await Promise.race([compared, timeUp])
+    stop()
+    this.#usable('wait')
+    if (outcome === 'done') return
+    if (outcome === 'late') throw comparing()
+    throw this.#notCompared()
+  }
+
+  #notCompared(): StoreNotReady {
+    const remedy = 'Look at the cause, then reconcile the store or start again.'
+    return new StoreNotReady('the ledger could not be compared', remedy, this.#replayCause)
+  }
+
+  accept(job: JobIdentity): Promise<AcceptOutcome> {
+    return this.#call('accept', async () => {
+      await this.#core.faults.pause('job.accept.begin')
+      return acceptJob(this.#core, job)
+    })
+  }
+
+  heal(job: JobIdentity): Promise<Job | undefined> {
+    return this.#call('heal', async () => {
+      await this.#whenCompared()
+      return healJob(this.#core, job)
+    })
+  }
+
+  find(id: RequestId): Promise<FindOutcome> {
+    const { tables } = this.#core
+    return this.#call('find', () =>
+      findJob(
+        this.#core,
+        () => tables.jobById(id),
+        () => locateById(this.#core, id),
+      ),
+    )
+  }
+
+  findByRoute(route: Route, routeRequestId: string): Promise<FindOutcome> {
+    const { tables } = this.#core
+    return this.#call('findByRoute', () =>
+      findJob(
+        this.#core,
+        () => tables.jobByKey(route, routeRequestId),
+        () => locateByKey(this.#core, route, routeRequestId),
+      ),
+    )
+  }
+
+  list(query: {
+    readonly state?: JobState
+    readonly afterSeq?: bigint
+    readonly limit: number
+  }): Promise<readonly Job[]> {
+    return this.#call('list', async () => {
+      const { connection, fences } = this.#core
+      const found: Job[] = []
+      const limit = Math.min(query.limit, listedMax)
+      for (let after = query.afterSeq ?? 0n; found.length < limit; ) {
+        const page = connection.rows(sql.selectJobsAfter, after, BigInt(listPageRows))
+        for (const values of page) {
+          const row = rowIn(values)
+          if (typeof values[0] === 'bigint' && values[0] > after) after = values[0]
+          if (row === undefined || found.length === limit) continue
+          if (query.state !== undefined && row.state !== query.state) continue
+          const job = fences.byRequestId(row.requestId) ?? loadJob(this.#core, row)
+          if (!isFence(job)) found.push(job)
+        }
+        if (page.length < listPageRows) break
+        await new Promise((resolve) => setImmediate(resolve))
+        this.#usable('list')
+      }
+      return found
+    })
+  }
+
+  claim(owner: string, nowMs: number, limit: number): Promise<readonly Claim[]> {
+    return this.#call('claim', async () => {
+      if (this.#replay !== 'done') return []
+      return claimJobs(this.#core, owner, nowMs, Math.min(limit, jobBatchMax))
+    })
+  }
+
+  nextDueMs(): number | undefined {
+    this.#usable('nextDueMs')
+    return this.#core.schedule.nextDueMs()
+  }
+
+  onDue(listener: () => void): () => void {
+    return this.#core.schedule.onDue(listener)
+  }
+
+  nudge(id: RequestId, nowMs: number): void {
+    this.#usable('nudge')
+    for (const seq of this.#core.witness.jobsById(id)) this.#core.schedule.hasten(seq, nowMs)
+  }
+
+  intend(lease: Lease, intent: Intent): Promise<IntendOutcome> {
+    return this.#call('intend', async () => {
+      await this.#core.faults.pause('job.intend.begin')
+      return this.#core.queue.add('intend', (seq) => insertIntent(this.#core, seq, lease, intent))
+    })
+  }
+
+  settle(
+    lease: Lease,
+    transition: FinalTransition,
+    options: { readonly releaseIntent: boolean; readonly at: string },
+  ): Promise<SettleOutcome> {
+    return this.#call('settle', async () => {
+      await this.#core.faults.pause('job.settle.begin')
+      return this.#core.queue.add('settle', (seq) =>
+        settleJob(this.#core, seq, lease, transition, options),
+      )
+    })
+  }
+
+  defer(lease: Lease, wait: Wait): Promise<SettleOutcome> {
+    return this.#call('defer', async () => {
+      await this.#core.faults.pause('job.defer.begin')
+      return this.#core.queue.add('defer', () => deferJob(this.#core, lease, wait))
+    })
+  }
+
+  releaseIntent(outpoint: Outpoint, by: Operator): Promise<ReleaseOutcome> {
+    return this.#call('releaseIntent', async () => {
+      await this.#whenCompared()
+      return releaseByHand(this.#core, outpoint, by)
+    })
+  }
+
+  findIntent(
+    outpoint: Outpoint,
+  ): Promise<(Intent & { readonly requestId: RequestId }) | undefined> {
+    return this.#call('findIntent', async () => {
+      await this.#whenCompared()
+      const row = unreleasedOn(this.#core, outpoint)
+      if (row === undefined) return undefined
+      const job = this.#core.tables.job(row.jobSeq)
+      const line = job.kind === 'row' ? job.row : this.#core.witness.accepted(row.jobSeq)
+      if (line === undefined) return undefined
+      return { ...intentOf(row), requestId: line.requestId }
+    })
+  }
+
+  listQuarantined(limit: number): Promise<readonly QuarantineRecord[]> {
+    return this.#call('listQuarantined', async () =>
+      this.#core.fences.list(Math.min(limit, listedMax)),
+    )
+  }
+
+  resolve(
+    recordId: string,
+    how: Resolution,
+    by: Operator,
+    dryRun: boolean,
+  ): Promise<ResolveReport> {
+    return this.#call('resolve', async () => {
+      await this.#whenCompared()
+      return resolveRecord(this.#core, recordId, how, by, dryRun)
+    })
+  }
+
+  reconcile(signal: AbortSignal): Promise<ReconcileReport> {
+    return this.#call('reconcile', () =>
+      this.#compare(AbortSignal.any([signal, this.#stopping.signal])),
+    )
+  }
+
+  hostHeight(): bigint | undefined {
+    this.#usable('hostHeight')
+    return this.#meta.hostHeight
+  }
+
+  noteHostHeight(height: bigint): void {
+    this.#usable('noteHostHeight')
+    this.#meta.noteHostHeight(height)
+  }
+
+  readiness(): StoreReadiness {
+    const isOpen = this.#closed === undefined && this.#core.connection.usable
+    return readinessOf(this.#core, {
+      isOpen,
+      fatal: this.#fatal,
+      replay: this.#replay,
+      replayCause: this.#replayCause,
+    })
+  }
+
+  async ready(signal: AbortSignal): Promise<void> {
+    this.#usable('ready')
+    const compared = this.#comparing.catch(() => undefined)
+    if (this.#replay !== 'done') await untilAborted(compared, signal, 'job store: ready')
+    this.#usable('ready')
+    if (this.#replay === 'failed') throw this.#notCompared()
+    const { newKeys, checks } = this.readiness()
+    const failed = checks.find(({ ok }) => !ok)
+    if (!newKeys) throw new StoreNotReady(failed?.detail ?? 'not ready', failed?.remedy ?? '')
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#closeOnce()
+    return this.#closed
+  }
+
+  async #closeOnce(): Promise<void> {
+    const { connection, queue, ledger, logger } = this.#core
+    this.#stopping.abort()
+    // It ends at its next look at the signal; what it did until then is durable and begins anew next time.
+    await this.#comparing.catch(() => undefined)
+    try {
+      queue.close()
+      if (connection.usable) this.#meta.writeLast(connection, ledger)
+    } catch (cause) {
+      // Everything that was answered is durable already.
+      logger.warn({ cause }, 'job store: the last rows were not written')
+    } finally {
+      connection.close()
+      try {
+        await ledger.close()
+      } catch (cause) {
+        logger.warn({ cause }, 'job store: the ledger was not synced at its end')
+      } finally {
+        this.#onClose()
+      }
+    }
+  }
+
+  #fail(cause: unknown): void {
+    this.#fatal ??= cause
+    this.#core.connection.fail()
+  }
+
+  #usable(what: string): void {
+    if (this.#closed !== undefined || !this.#core.connection.usable) {
+      const options = this.#fatal === undefined ? {} : { cause: this.#fatal }
+      throw new StoreFailed(`job store: ${what}`, 'persisterClosed', options)
+    }
+  }
+
+  async #call<T>(what: string, work: () => Promise<T>): Promise<T> {
+    this.#usable(what)
+    try {
+      return await work()
+    } catch (cause) {
+      throw failureOf(what, cause)
+    }
+  }
+}
+
+function rowIn(values: Parameters<typeof decodeJob>[0]): JobRow | undefined {
+  try {
+    return decodeJob(values)
+  } catch (error) {
+    // A damaged row is no job; comparing the witnesses has set it aside or will.
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
+}
+
+function failureOf(what: string, cause: unknown): unknown {
+  if (isHoldfastError(cause) || cause instanceof TypeError || cause instanceof RangeError) {
+    return cause
+  }
+  return new StoreFailed(`job store: ${what}`, classify(cause), { cause })
+}
+
+function comparing(): StoreNotReady {
+  return new StoreNotReady(
+    'the ledger is still being compared with the database',
+    'Wait a moment and make the same call again.',
+  )
+}
