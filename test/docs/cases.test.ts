@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { faultPointNames } from '../../src/testing/faults.js'
+import { ruleRows } from '../covenant/validate-rules.js'
 import { starts } from '../crash/starts.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -57,12 +58,29 @@ describe('a page of cases', () => {
   })
 })
 
-describe('docs/WALLET-CASES.md', () => {
-  const text = page('WALLET-CASES.md')
-  const cases = [...text.matchAll(/^\| ([A-J]\d+) \| ([^|]+) \| ([^|]+) \|$/gm)]
+type Specified = {
+  readonly ids: readonly string[]
+  /** All that its cases may wait for. */
+  readonly features: readonly string[]
+}
 
-  it('has every case of the specification once, in order', () => {
-    expect(cases.map(([, id]) => id)).toEqual([
+const specified: Readonly<Record<string, Specified>> = {
+  'COVENANT-CASES.md': {
+    ids: [
+      ...range('A', 15),
+      ...range('B', 11),
+      ...range('C', 17),
+      ...range('D', 4),
+      ...range('E', 10),
+      ...range('F', 6),
+      ...range('G', 13),
+      ...range('H', 8),
+      ...range('I', 7),
+    ],
+    features: ['certificate issuing', 'daemon', 'signing engine'],
+  },
+  'WALLET-CASES.md': {
+    ids: [
       ...range('A', 8),
       ...range('B', 8),
       ...range('C', 12),
@@ -73,18 +91,8 @@ describe('docs/WALLET-CASES.md', () => {
       ...range('H', 4),
       ...range('I', 15),
       ...range('J', 7),
-    ])
-  })
-
-  it('shows each case by a test, or says what it waits for', () => {
-    for (const [, id, , shown = ''] of cases) {
-      expect(testsNamedIn(shown).length > 0 || /(^|<br>)waits: \w/.test(shown), id).toBe(true)
-    }
-  })
-
-  it('lets a case wait for nothing but these features', () => {
-    const features = [...text.matchAll(/waits: ([^<|(\n]+?)(?= \(|<br>| \|)/g)]
-    expect([...new Set(features.map(([, feature]) => feature))].sort()).toEqual([
+    ],
+    features: [
       'Core wallets',
       'Platform address sync',
       'backup and restore',
@@ -97,8 +105,82 @@ describe('docs/WALLET-CASES.md', () => {
       'metadata store',
       'rekey',
       'spending',
-    ])
+    ],
+  },
+}
+
+type Case = { readonly id: string; readonly shown: string }
+
+/** The rows of a page's table of cases. */
+const casesOf = (text: string): readonly Case[] =>
+  [...text.matchAll(/^\| ([A-J]\d+) \| [^|]+ \| ([^|]+) \|$/gm)].map(([, id = '', shown = '']) => ({
+    id,
+    shown,
+  }))
+
+describe.each(pages)('docs/%s', (name) => {
+  const text = page(name)
+  const cases = casesOf(text)
+
+  it('has every case of the specification once, in order', () => {
+    expect(cases.map(({ id }) => id)).toEqual(specified[name]?.ids)
   })
+
+  it('shows each case by a test, or says what it waits for', () => {
+    for (const { id, shown } of cases) {
+      expect(testsNamedIn(shown).length > 0 || /(^|<br>)waits: \w/.test(shown), id).toBe(true)
+    }
+  })
+
+  it('lets a case wait for nothing but these features', () => {
+    const features = [...text.matchAll(/waits: ([^<|(\n]+?)(?= \(|<br>| \|)/g)]
+    const found = [...new Set(features.map(([, feature]) => feature))].sort()
+    expect(found).toEqual(specified[name]?.features)
+  })
+})
+
+describe('docs/COVENANT-CASES.md', () => {
+  const text = page('COVENANT-CASES.md')
+  const rulesFile = 'test/covenant/validate-rules.ts'
+
+  /** Every title in the covenant's tests that ends with numbers of cases in brackets. */
+  const numbered = (): readonly Named[] => {
+    const rules = ruleRows.map((row) => ({ file: rulesFile, title: row.name }))
+    const files = readdirSync(join(root, 'test/covenant')).filter((at) => at.endsWith('.test.ts'))
+    const titles = files.flatMap((at) => {
+      const file = `test/covenant/${at}`
+      const source = readFileSync(join(root, file), 'utf8')
+      const literals = source.matchAll(/(['"`])((?:(?!\1).)*\([A-I]\d+(?:, [A-I]\d+)*\))\1/g)
+      return [...literals].map(([, , title = '']) => ({ file, title }))
+    })
+    return [...titles, ...rules.filter(({ title }) => /\([A-I]\d+(, [A-I]\d+)*\)$/.test(title))]
+  }
+
+  it('names every test whose title ends with the number of a case, at that case', () => {
+    const shown = new Map(casesOf(text).map((one) => [one.id, testsNamedIn(one.shown)]))
+    const claims = numbered().flatMap(({ file, title }) => {
+      const ids = /\(([A-I\d, ]+)\)$/.exec(title)?.[1]?.split(', ') ?? []
+      return ids.map((id) => ({ id, file, title }))
+    })
+    expect(claims.length).toBeGreaterThan(100)
+    const missing = claims.filter(({ id, file, title }) => {
+      const literal = `\`${title}\``
+      const isIt = (one: Named) => one.file === file && literalOf(one.title).test(literal)
+      return !shown.get(id)?.some(isIt)
+    })
+    expect(missing).toEqual([])
+  })
+
+  it('names rules that are broken one by one', () => {
+    const names = new Set(ruleRows.map((row) => row.name))
+    const named = testsNamedIn(text).filter(({ file }) => file === rulesFile)
+    expect(named.length).toBeGreaterThan(40)
+    expect(named.filter(({ title }) => !names.has(title))).toEqual([])
+  })
+})
+
+describe('the failure matrix of docs/WALLET-CASES.md', () => {
+  const text = page('WALLET-CASES.md')
 
   it('fills both columns of every row of the failure matrix', () => {
     const matrix = text.slice(text.indexOf('| step | where |')).split('\n').slice(2)
