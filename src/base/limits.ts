@@ -66,3 +66,5 @@ export const keepCoreFilesMax: number = 2_000_000
 export const exportPageJobs: number = 256
 /** Quarantined records that an export names. */
 export const exportRecordsMax: number = 10_000
+/** Bytes of log lines that wait for a reader; further lines are dropped and counted. */
+export const logBacklogBytesMax: number = 1024 * 1024

@@ -2,7 +2,9 @@ import { createRequire } from 'node:module'
 import { Command, InvalidArgumentError } from 'commander'
 import { dataDirectory } from '../config.js'
 import { addConfigFlags, type ConfigFlags } from './config-flags.js'
+import type { DigestFlags } from './covenant-digest.js'
 import type { ExportFlags, ImportFlags } from './covenant-files.js'
+import type { ListFlags } from './covenant-view.js'
 import type { Context } from './usage.js'
 import type { CreateFlags } from './wallet-create.js'
 
@@ -22,7 +24,15 @@ export function buildProgram(): Command {
   addWallet(program)
   addVault(program)
   addCovenant(program)
+  addLedger(program)
+  addStore(program)
   addConfig(program)
+  addConfigFlags(program.command('start'))
+    .description('run the daemon; its log goes to standard error')
+    .action(async (flags: ConfigFlags, command: Command) => {
+      const { start } = await import('./start.js')
+      await start(contextOf(command), flags)
+    })
   program
     .command('doctor')
     .description('look at this machine and the data directory, and change nothing')
@@ -133,6 +143,7 @@ function addConfig(program: Command): void {
 
 function addCovenant(program: Command): void {
   const covenant = program.command('covenant').description('covenant signing jobs')
+  addCovenantViews(covenant)
   covenant
     .command('check')
     .description('say what each file of a keep-core directory stands for; changes nothing')
@@ -159,6 +170,71 @@ function addCovenant(program: Command): void {
     .action(async (dir: string, flags: ExportFlags, command: Command) => {
       const { covenantExport } = await import('./covenant-files.js')
       await covenantExport(contextOf(command), dir, flags)
+    })
+}
+
+function addCovenantViews(covenant: Command): void {
+  covenant
+    .command('list')
+    .description('jobs in the order they were accepted')
+    .option('--state <state>', 'only jobs in this state', notEmpty)
+    .option('--limit <count>', 'at most this many (default: 100)', notEmpty)
+    .option('--after <seq>', 'only jobs behind the one with this "seq"', notEmpty)
+    .action(async (flags: ListFlags, command: Command) => {
+      const { covenantList } = await import('./covenant-view.js')
+      await covenantList(contextOf(command), flags)
+    })
+  covenant
+    .command('show')
+    .description('one job with its timeline, its intent and its result')
+    .argument('<request-id>', 'request id', notEmpty)
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { covenantShow } = await import('./covenant-view.js')
+      await covenantShow(contextOf(command), id)
+    })
+  covenant
+    .command('digest')
+    .description('the digest of a file; needs no data directory')
+    .argument('<file>', 'JSON file, or "-" for standard input', notEmpty)
+    .requiredOption('--kind <kind>', 'request, approval, plan or destination')
+    .option('--chain-id <number>', 'approvals: EIP-712 chain id (default: 0)', notEmpty)
+    .option(
+      '--salt <hex>',
+      'approvals: EIP-712 salt, 32 bytes (default: the standard one)',
+      notEmpty,
+    )
+    .action(async (file: string, flags: DigestFlags, command: Command) => {
+      const { covenantDigest } = await import('./covenant-digest.js')
+      await covenantDigest(contextOf(command), file, flags)
+    })
+}
+
+function addLedger(program: Command): void {
+  const ledger = program.command('ledger').description('the second witness of the job store')
+  ledger
+    .command('verify')
+    .description('check every line of the chain; changes nothing')
+    .action(async (_options: unknown, command: Command) => {
+      const { ledgerVerify } = await import('./ledger.js')
+      await ledgerVerify(contextOf(command))
+    })
+  ledger
+    .command('head')
+    .description('sequence and hash of the last line')
+    .action(async (_options: unknown, command: Command) => {
+      const { ledgerHead } = await import('./ledger.js')
+      await ledgerHead(contextOf(command))
+    })
+}
+
+function addStore(program: Command): void {
+  const store = program.command('store').description('the job store as a whole')
+  store
+    .command('verify')
+    .description('compare database and ledger, heal what one of them has, name what is fenced')
+    .action(async (_options: unknown, command: Command) => {
+      const { storeVerify } = await import('./store.js')
+      await storeVerify(contextOf(command))
     })
 }
 

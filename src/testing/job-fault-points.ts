@@ -17,5 +17,6 @@ export const jobFaultPointNames: readonly string[] = [
       (stage) => `job.${kind}.${stage}`,
     ),
   ),
+  'reconcile.begin',
   'reconcile.step:1',
 ]

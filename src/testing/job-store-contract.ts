@@ -6,6 +6,7 @@ import { runCases } from './job-store-cases/run.js'
 import type { JobStoreHarness } from './job-store-cases/steps.js'
 import type { ContractCase } from './wallet-store-contract.js'
 
+export { jobFaultPointNames } from './job-fault-points.js'
 export type { JobStoreHarness } from './job-store-cases/steps.js'
 
 /**

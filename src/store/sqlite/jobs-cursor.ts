@@ -4,13 +4,17 @@ import type { Connection, Row } from './connection.js'
 /** Rows fetched at a time. */
 const pageRows = 256
 
+/** Sequences that one damaged page may hide. */
+const farthestStep = 1n << 32n
+
 /** A row in its place; `value` is undefined when it is damaged. */
 export type Visited<T> = { readonly seq: bigint; readonly value: T | undefined }
 
 /**
  * Walks the rows of one table in the order of their sequences.
  *
- * @remarks Rows that a damaged page hides from the walk are found by `take` and `lookUp` as far as they can be read.
+ * @remarks A damaged page is stepped over; rows beside the damage are found by `take` and `lookUp` as far as they can
+ * be read.
  */
 export class RowCursor<T> {
   readonly #connection: Connection
@@ -19,14 +23,17 @@ export class RowCursor<T> {
   readonly #decode: (row: Row) => T
   #page: readonly Row[] = []
   #at = 0
-  #last = 0n
+  #last: bigint
   #ended = false
+  #reopened = false
 
   constructor(
     connection: Connection,
     statements: { readonly page: string; readonly row: string },
     decode: (row: Row) => T,
+    after: bigint = 0n,
   ) {
+    this.#last = after
     this.#connection = connection
     this.#pageSql = statements.page
     this.#rowSql = statements.row
@@ -68,7 +75,6 @@ export class RowCursor<T> {
 
   #fetch(): void {
     const rows = this.#read()
-    this.#ended = rows.length < pageRows
     this.#page = isInOrder(rows, this.#last) ? rows : this.#sorted(rows)
     this.#at = 0
     const last = this.#page.at(-1)?.[0]
@@ -77,33 +83,59 @@ export class RowCursor<T> {
   }
 
   #read(): readonly Row[] {
-    for (const isLast of [false, true]) {
-      try {
-        return this.#connection.rows(this.#pageSql, this.#last, BigInt(pageRows))
-      } catch (error) {
-        if (!looksDamaged(error)) throw error
-        // An I/O error can look like damage: only what a fresh handle says again is true.
-        if (!isLast) this.#connection.reopen()
-      }
+    const rows = this.#tryPage(this.#last, pageRows)
+    if (rows !== undefined) {
+      this.#ended = rows.length < pageRows
+      return rows
     }
-    return this.#readSingly()
+    if (!this.#reopened) {
+      // An I/O error can look like damage: only what a fresh handle says again is true.
+      this.#reopened = true
+      this.#connection.reopen()
+      return this.#read()
+    }
+    const before = this.#readSingly()
+    return before.length > 0 ? before : this.#readBehind()
   }
 
-  /** Rows of a damaged page up to the damage. */
+  /** Rows up to the damage. */
   #readSingly(): readonly Row[] {
     const rows: Row[] = []
-    try {
-      for (let last = this.#last; rows.length < pageRows - 1; ) {
-        const [row] = this.#connection.rows(this.#pageSql, last, 1n)
-        if (row === undefined) break
-        rows.push(row)
-        if (typeof row[0] !== 'bigint') break
-        last = row[0]
-      }
-    } catch (error) {
-      if (!looksDamaged(error)) throw error
+    for (let last = this.#last; rows.length < pageRows; ) {
+      const [row] = this.#tryPage(last, 1) ?? []
+      const seq = row?.[0]
+      if (row === undefined || typeof seq !== 'bigint' || seq <= last) break
+      rows.push(row)
+      last = seq
     }
     return rows
+  }
+
+  /** Rows behind the damage: the nearest place from which they can be read is found by halving. */
+  #readBehind(): readonly Row[] {
+    let step = 1n
+    while (this.#tryPage(this.#last + step, 1) === undefined) {
+      step *= 2n
+      if (step > farthestStep) return []
+    }
+    let unreadable = step / 2n
+    while (step - unreadable > 1n) {
+      const middle = (step + unreadable) / 2n
+      if (this.#tryPage(this.#last + middle, 1) === undefined) unreadable = middle
+      else step = middle
+    }
+    this.#last += step
+    return this.#tryPage(this.#last, pageRows) ?? this.#readSingly()
+  }
+
+  /** Undefined when a page on the way is damaged. */
+  #tryPage(after: bigint, rows: number): readonly Row[] | undefined {
+    try {
+      return this.#connection.rows(this.#pageSql, after, BigInt(rows))
+    } catch (error) {
+      if (looksDamaged(error)) return undefined
+      throw error
+    }
   }
 
   /** A changed sequence stands out of order; rows whose digest fits are put right, the others left out. */

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { unreachable } from '../../base/errors.js'
+import { StoreFailed } from '../../base/persistence.js'
 import { decodeRequest } from '../../covenant/decode.js'
 import { canonicalRequest, requestDigest } from '../../covenant/digest.js'
 import {
@@ -191,10 +192,15 @@ function operate(
   core.connection.assertMayWrite()
   const seq = core.queue.appendSynced({ kind: 'operate', ...by, what, subject })
   const row = { seq, at: timeOf(core.clock.nowMs()), ...by, what, subject }
-  replaceRow(core, what === 'release-intent' ? 'intent' : 'job', () => {
-    core.connection.run(sql.insertOperate, ...encodeOperate(row))
-    change(seq)
-  })
+  try {
+    replaceRow(core, what === 'release-intent' ? 'intent' : 'job', () => {
+      core.connection.run(sql.insertOperate, ...encodeOperate(row))
+      change(seq)
+    })
+  } catch (cause) {
+    // Its line is synced, so the next opening does what the line says.
+    throw new StoreFailed('job store: operate', 'transient', { outcome: 'unknown', cause })
+  }
 }
 
 /** Keeps a copy of a damaged row and takes the job out. */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { untilAborted } from '../../base/abort.js'
 import type { Clock } from '../../base/clock.js'
 import { isHoldfastError } from '../../base/errors.js'
@@ -41,13 +42,14 @@ import { classify } from './classify.js'
 import type { Connection } from './connection.js'
 import { acceptJob } from './jobs-accept.js'
 import type { JobCore } from './jobs-core.js'
+import { RowCursor } from './jobs-cursor.js'
 import { findJob, isFence, loadJob, locateById, locateByKey } from './jobs-find.js'
 import { healJob } from './jobs-heal.js'
 import type { JobMeta } from './jobs-meta.js'
 import { releaseByHand, resolveRecord, unreleasedOn } from './jobs-quarantine.js'
 import { readinessOf } from './jobs-readiness.js'
 import { judgeWitness, type ReplayOutcome, reconcileJobs } from './jobs-reconcile.js'
-import { decodeJob, type JobRow } from './jobs-rows.js'
+import { decodeJob } from './jobs-rows.js'
 import { claimJobs, deferJob, insertIntent, intentOf, settleJob } from './jobs-run.js'
 import { sql } from './jobs-sql.js'
 import { JobTables } from './jobs-tables.js'
@@ -55,9 +57,13 @@ import { JobWitness } from './jobs-witness.js'
 import { type Later, WriteQueue } from './jobs-write-queue.js'
 
 /** Rows looked at between two turns of the event loop while listing. */
-const listPageRows = 512
+const listSliceRows = 512
+/** Above every sequence. */
+const endless = 1n << 62n
 /** Milliseconds until comparing the witnesses is tried again. */
 const retryMs = 1000
+/** Milliseconds between two rebuildings of the indexes, which hold everything else up. */
+const reindexMs = 60_000
 
 /** The job store on SQLite, with the ledger as its second witness. */
 export class SqliteJobStore implements JobStore {
@@ -71,6 +77,7 @@ export class SqliteJobStore implements JobStore {
   #replayCause: unknown
   #comparing: Promise<unknown> = Promise.resolve()
   #fatal: unknown
+  #reindexedAtMs = Number.NEGATIVE_INFINITY
   #closed: Promise<void> | undefined
 
   constructor(options: {
@@ -97,7 +104,7 @@ export class SqliteJobStore implements JobStore {
       logger,
       later,
       extras: meta,
-      reindex: () => tables.reindex('job'),
+      reindex: () => this.#reindex(),
       onFatal: (cause) => this.#fail(cause),
     })
     const store = this
@@ -185,8 +192,10 @@ export class SqliteJobStore implements JobStore {
     stop()
   }
 
-  #opened({ unsettled }: ReplayOutcome): void {
+  #opened({ report, unsettled }: ReplayOutcome): void {
     this.#replay = 'done'
+    const counts = { jobs: report.rows, unfinished: unsettled.size, fenced: this.#core.fences.size }
+    this.#core.logger.info(counts, 'job store: jobs loaded')
     for (const [seq, dueMs] of unsettled) {
       if (Number.isFinite(dueMs)) this.#core.schedule.set(BigInt(seq), dueMs)
     }
@@ -259,20 +268,21 @@ export class SqliteJobStore implements JobStore {
   }): Promise<readonly Job[]> {
     return this.#call('list', async () => {
       const { connection, fences } = this.#core
+      const { state, afterSeq, limit } = query
+      const statements = { page: sql.selectJobsAfter, row: sql.selectJob }
+      const rows = new RowCursor(connection, statements, decodeJob, afterSeq)
       const found: Job[] = []
-      const limit = Math.min(query.limit, listedMax)
-      for (let after = query.afterSeq ?? 0n; found.length < limit; ) {
-        const page = connection.rows(sql.selectJobsAfter, after, BigInt(listPageRows))
-        for (const values of page) {
-          const row = rowIn(values)
-          if (typeof values[0] === 'bigint' && values[0] > after) after = values[0]
-          if (row === undefined || found.length === limit) continue
-          if (query.state !== undefined && row.state !== query.state) continue
+      for (let looked = 1; found.length < Math.min(limit, listedMax); looked += 1) {
+        const next = rows.nextBelow(endless)
+        if (next === undefined) break
+        const row = next.value
+        // A damaged row is no job; comparing the witnesses has set it aside or will.
+        if (row !== undefined && (state === undefined || row.state === state)) {
           const job = fences.byRequestId(row.requestId) ?? loadJob(this.#core, row)
           if (!isFence(job)) found.push(job)
         }
-        if (page.length < listPageRows) break
-        await new Promise((resolve) => setImmediate(resolve))
+        if (looked % listSliceRows > 0) continue
+        await setImmediate()
         this.#usable('list')
       }
       return found
@@ -431,6 +441,15 @@ export class SqliteJobStore implements JobStore {
     }
   }
 
+  /** What seems damaged while writing is an index, most of the time. */
+  #reindex(): void {
+    const { clock, tables } = this.#core
+    if (clock.nowMs() - this.#reindexedAtMs < reindexMs) return
+    this.#reindexedAtMs = clock.nowMs()
+    tables.reindex('intent')
+    tables.reindex('job')
+  }
+
   #fail(cause: unknown): void {
     this.#fatal ??= cause
     this.#core.connection.fail()
@@ -450,16 +469,6 @@ export class SqliteJobStore implements JobStore {
     } catch (cause) {
       throw failureOf(what, cause)
     }
-  }
-}
-
-function rowIn(values: Parameters<typeof decodeJob>[0]): JobRow | undefined {
-  try {
-    return decodeJob(values)
-  } catch (error) {
-    // A damaged row is no job; comparing the witnesses has set it aside or will.
-    if (error instanceof RangeError) return undefined
-    throw error
   }
 }
 

@@ -235,6 +235,24 @@ describe('what the database lost', () => {
     expect(query(dir, 'select released_seq is null from intent order by seq')).toEqual([[1], [0]])
   })
 
+  it('is restored from the ledger: the end of a job whose own row is an old one', async () => {
+    const dir = temporaryDirectory()
+    await withJobs(dir, (store) => accept(store, sampleJob(1)))
+    const copy = join(temporaryDirectory(), 'copy')
+    copyDirectory(dir, copy)
+    await withJobs(dir, async (store) => {
+      await store.settle((await claimOne(store)).lease, artifact, keeping)
+    })
+    const [old] = query(copy, 'select state, detail, updated_at, next_at_ms, digest from job')
+    const columns = 'state = ?, detail = ?, updated_at = ?, next_at_ms = ?, digest = ?'
+    change(dir, `update job set ${columns}, settle_seq = null`, ...(old as unknown[]))
+    await withJobs(dir, async (store) => {
+      const found = await store.find(sampleJob(1).requestId)
+      expect(found).toMatchObject({ kind: 'found', job: { state: 'ARTIFACT_READY' } })
+      expect(await store.claim('a runner', later, 10)).toEqual([])
+    })
+  })
+
   it('is restored from the ledger: a result that changed', async () => {
     const dir = temporaryDirectory()
     const job = await withJobs(dir, async (store) => {
@@ -594,6 +612,43 @@ describe('an index that lies', () => {
     })
     expect(query(dir, 'pragma integrity_check')).toEqual([['ok']])
     expect(query(dir, 'select count(*) from job')).toEqual([[4]])
+  })
+})
+
+describe('a page that cannot be read', () => {
+  it('costs the jobs on it alone', async () => {
+    const dir = temporaryDirectory()
+    const numbers = Array.from({ length: 60 }, (_, number) => number)
+    await withJobs(dir, async (store) => {
+      for (const number of numbers) await accept(store, sampleJob(number))
+    })
+    const path = join(dir, 'jobs.db')
+    const bytes = readFileSync(path)
+    // 0x0d begins a leaf of a table, and the index has the id as well.
+    const page = Array.from({ length: bytes.length / 4096 }, (_, at) => 4096 * at).find(
+      (at) => bytes[at] === 0x0d && bytes.subarray(at, at + 4096).includes(sampleJob(30).requestId),
+    )
+    if (page === undefined) throw new RangeError('no page has the job')
+    const hit = numbers.filter((number) =>
+      bytes.subarray(page, page + 4096).includes(sampleJob(number).requestId),
+    )
+    expect(hit.length).toBeLessThan(20)
+    bytes[page] = 0
+    writeFileSync(path, bytes)
+    await withJobs(dir, async (store) => {
+      const records = await store.listQuarantined(100)
+      expect(records).toHaveLength(hit.length)
+      for (const number of numbers) {
+        const found = await store.find(sampleJob(number).requestId)
+        expect(found.kind).toBe(hit.includes(number) ? 'fenced' : 'found')
+        const again = await store.accept(sampleJob(number, { attempt: 1 }))
+        expect(again.kind).toBe(hit.includes(number) ? 'fenced' : 'existing')
+      }
+      await accept(store, sampleJob(100))
+      const listed = await store.list({ limit: 100 })
+      expect(listed).toHaveLength(numbers.length - hit.length + 1)
+      expect(await store.claim('a runner', later, 100)).toHaveLength(listed.length)
+    })
   })
 })
 
