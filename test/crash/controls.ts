@@ -1,6 +1,9 @@
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { type CutImage, Lane, type Outcome, type Prepared } from './lane.js'
 import type { Point } from './points.js'
+import { scenarios } from './scenarios.js'
+import { findPoints, jobsOf } from './templates.js'
 
 /** A product that is broken on purpose; a lab that does not notice it proves nothing. */
 export type Control = {
@@ -9,7 +12,7 @@ export type Control = {
   /** Where the damage must show. */
   readonly shows:
     | { readonly kind: 'points'; readonly start: string; readonly picks: (point: Point) => boolean }
-    | { readonly kind: 'cuts'; readonly start: string }
+    | { readonly kind: 'cuts'; readonly start: string; readonly picks: (cut: CutImage) => boolean }
     | { readonly kind: 'lockDeleted' }
 }
 /** One text of the built product; it must stand in its file exactly once. White space counts as one space. */
@@ -47,7 +50,11 @@ export const controls: readonly Control[] = [
         replace: "['synchronous', 'OFF', 0]",
       },
     ],
-    shows: { kind: 'cuts', start: 'warm/plain' },
+    shows: {
+      kind: 'cuts',
+      start: 'warm/plain',
+      picks: (cut) => cut.promised === 'ALL',
+    },
   },
   {
     name: 'an unclear commit is not read back',
@@ -63,7 +70,7 @@ export const controls: readonly Control[] = [
       start: 'warm/plain',
       picks: (point) =>
         point.kind === 'call' &&
-        point.fault === 'EIO' &&
+        point.fault === 'DEAD' &&
         point.call.name === 'fsync' &&
         point.step === 'promote.beforeCommit',
     },
@@ -73,8 +80,8 @@ export const controls: readonly Control[] = [
     patches: [
       {
         file: 'store/sqlite/wallets.js',
-        find: 'const ended = this.#connection.run(sql, fromHex(attempt), fromHex(walletId));',
-        replace: 'const ended = 1;',
+        find: 'if (!this.#journal.end(attempt, walletId)) {',
+        replace: 'if (attempt === undefined) {',
       },
     ],
     shows: { kind: 'points', start: 'warm/plain', picks: named('transient', 'publish.after') },
@@ -104,7 +111,11 @@ export const controls: readonly Control[] = [
         replace: 'createSynced(path, bytes); try { }',
       },
     ],
-    shows: { kind: 'cuts', start: 'warm/secret' },
+    shows: {
+      kind: 'cuts',
+      start: 'warm/secret',
+      picks: (cut) => /^(promote\.afterCommit|publish|secret\.finalise)/.test(cut.step),
+    },
   },
   {
     name: 'recovery drops the journal row before the staged secret',
@@ -131,9 +142,16 @@ export const controls: readonly Control[] = [
         replace: 'return connection;',
       },
     ],
-    shows: { kind: 'cuts', start: 'unclear/plain' },
+    shows: {
+      kind: 'cuts',
+      start: 'unclear/plain',
+      picks: (cut) => cut.promised !== undefined,
+    },
   },
 ]
+
+/** What became of a control; `caught` names the run that noticed. */
+export type ControlOutcome = { readonly name: string; readonly caught: string | undefined }
 
 /**
  * Copies the built product beside links to what it needs, and breaks the copy.
@@ -167,4 +185,45 @@ export function breakProduct(control: Control, dist: string, into: string): stri
 function loosely(text: string): RegExp {
   const words = text.split(/\s+/).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
   return new RegExp(words.join('\\s+'))
+}
+
+/** The starts are those of the sound product: only what runs from them is broken. */
+export async function runControl(
+  control: Control,
+  broken: string,
+  starts: ReadonlyMap<string, Prepared>,
+  dir: string,
+): Promise<ControlOutcome> {
+  const { name, shows } = control
+  const prepared = starts.get(shows.kind === 'lockDeleted' ? 'warm/plain' : shows.start)
+  if (prepared === undefined) throw new RangeError(`control "${name}": its start is not there`)
+  const lane = new Lane(dir, broken)
+  try {
+    for await (const outcome of controlRuns(lane, prepared, shows)) {
+      if (outcome.violations.length > 0) return { name, caught: outcome.name }
+    }
+    return { name, caught: undefined }
+  } finally {
+    lane.helper.end()
+  }
+}
+
+async function* controlRuns(
+  lane: Lane,
+  prepared: Prepared,
+  shows: Control['shows'],
+): AsyncGenerator<Outcome> {
+  if (shows.kind === 'lockDeleted') {
+    yield await scenarios.lockDeleted(lane, prepared)
+    return
+  }
+  if (shows.kind === 'cuts') {
+    for (const cut of await lane.cutImages(prepared)) {
+      if (shows.picks(cut)) yield await lane.cut(prepared, cut)
+    }
+    return
+  }
+  const points = (await findPoints(lane, prepared)).filter(shows.picks)
+  for (const job of jobsOf(prepared, points))
+    yield await lane.point(prepared, job.point, job.afterError)
 }

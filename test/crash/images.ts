@@ -23,12 +23,12 @@ export const traceForImages: readonly string[] = [
   '-s',
   '1000000',
   '-e',
-  'trace=openat,pwrite64,write,fsync,fdatasync,ftruncate,fallocate,rename,unlink,unlinkat,mkdir,rmdir',
+  'trace=openat,pwrite64,write,writev,fsync,fdatasync,ftruncate,fallocate,rename,unlink,unlinkat,mkdir,rmdir',
 ]
 
-const unescape = (text: string): Buffer => Buffer.from(text.replaceAll('\\x', ''), 'hex')
+const fromEscapes = (text: string): Buffer => Buffer.from(text.replaceAll('\\x', ''), 'hex')
 const plain = (text: string): string =>
-  (text.startsWith('\\x') ? unescape(text).toString() : text).replace(' (deleted)', '')
+  (text.startsWith('\\x') ? fromEscapes(text).toString() : text).replace(' (deleted)', '')
 
 /** Reads a trace that was recorded with `traceForImages`. Failed calls changed nothing and are left out. */
 export function stepsIn(trace: string, root: string): readonly DiskStep[] {
@@ -39,12 +39,10 @@ export function stepsIn(trace: string, root: string): readonly DiskStep[] {
     const [, name, args, result] = /^(\w+)\((.*)\)\s+= (\d+)/.exec(line) ?? []
     if (name === undefined || args === undefined) continue
     const quoted = [...args.matchAll(/"((?:\\x[0-9a-f]{2})*)"/g)].map((found) => found[1] ?? '')
-    if (name === 'write' && args.startsWith('1<')) {
+    if (name.startsWith('write') && args.startsWith('1<')) {
       steps.push({
         kind: 'say',
-        text: unescape(quoted[0] ?? '')
-          .toString()
-          .trim(),
+        text: fromEscapes(quoted.join('')).toString().trim(),
       })
       continue
     }
@@ -79,7 +77,7 @@ function stepOf(
         kind: 'write',
         path,
         offset: last,
-        data: unescape(quoted[0] ?? '').subarray(0, result),
+        data: fromEscapes(quoted[0] ?? '').subarray(0, result),
       }
     case 'fsync':
     case 'fdatasync':

@@ -1,25 +1,27 @@
+/*
+ * The crash lab: hurts one registration, and the recovery after it, at every system call, at every named point and with
+ * every image a power cut could leave, and judges what is there after the next open. `npm run test:crash -- --help`.
+ *
+ * starts.ts     data directories that runs start from, and the fixed wallet
+ * op.mjs        the process that is hurt          run.ts      starts it and reads what it printed
+ * points.ts     every call and point of a run     images.ts   every image of a power cut
+ * lane.ts       one working place: runs, judges   checker.ts  the rules (in worker.ts, a process of its own)
+ * controls.ts   products broken on purpose        scenarios.ts two processes on one directory
+ */
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { breakProduct, type Control, controls } from './controls.js'
+import { breakProduct, type ControlOutcome, controls, runControl } from './controls.js'
 import { type CutImage, Lane, type Outcome, type Prepared } from './lane.js'
-import { type AfterError, enumerate, type Point, pointsOf } from './points.js'
-import { leftRunOf, makeLeft } from './prepare.js'
-import {
-  type ControlOutcome,
-  countBy,
-  summaryOf,
-  type Totals,
-  writeMatrix,
-  writeReport,
-} from './report.js'
-import { saidIn } from './run.js'
+import type { Point } from './points.js'
+import { countBy, summaryOf, type Totals, writeMatrix, writeReport } from './report.js'
 import { picker } from './sample.js'
 import { scenarios } from './scenarios.js'
-import { opConfig, type Start, startOf, starts } from './starts.js'
+import { starts } from './starts.js'
+import { findPoints, type Job, jobsOf, makeTemplates } from './templates.js'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 const { values: flags } = parseArgs({
@@ -34,6 +36,7 @@ const { values: flags } = parseArgs({
     dist: { type: 'string', default: join(repository, 'dist') },
     /** Only starts whose name begins so, and no controls. */
     only: { type: 'string' },
+    help: { type: 'boolean', default: false },
   },
 })
 const seed = Number(flags.seed)
@@ -60,53 +63,6 @@ function note(outcome: Outcome): void {
   }
 }
 
-/** Makes the starts of these names, and what they are based on, with one built product. */
-async function prepare(
-  lane: Lane,
-  names: readonly string[],
-  trees: string,
-): Promise<Map<string, Prepared>> {
-  const made = new Map<string, Prepared>()
-  const template = (start: Start): string => join(trees, start.name.replace('/', '-'))
-  const make = async (start: Start): Promise<Prepared> => {
-    const known = made.get(start.name)
-    if (known) return known
-    let prepared: Prepared
-    if (start.made === undefined) {
-      await lane.helper.makeWhole(start, join(template(start), 'data'), lane.dist)
-      lane.reset(template(start))
-      const reference = await lane.helper.referenceOf(start, lane.dataDir, lane.dist)
-      prepared = { start, template: template(start), reference, left: undefined }
-    } else {
-      const base = await make(startOf(start.base))
-      lane.reset(base.template)
-      const run = await leftRunOf(start, base.start, lane.root, lane.dist)
-      lane.reset(base.template)
-      await makeLeft(start, run, lane.root)
-      cpSync(lane.root, template(start), { recursive: true })
-      const left = { run, template: base.template }
-      prepared = { start, template: template(start), reference: base.reference, left }
-    }
-    made.set(start.name, prepared)
-    return prepared
-  }
-  mkdirSync(trees, { recursive: true })
-  for (const name of names) await make(startOf(name))
-  return made
-}
-
-/** Every point of one start, from one run without faults. */
-async function enumerateStart(lane: Lane, prepared: Prepared): Promise<readonly Point[]> {
-  lane.reset(prepared.template)
-  const { calls, named, ran } = await enumerate(opConfig(prepared.start, lane.dist), lane.root)
-  if (!saidIn(ran.lines).done || ran.status !== 0) {
-    throw new Error(
-      `${prepared.start.name}: the run without faults failed\n${ran.lines.join('\n')}\n${ran.stderr}`,
-    )
-  }
-  return pointsOf(prepared.start, calls, named)
-}
-
 /** Hands the work to all lanes, one piece at a time each. */
 async function spread<T>(
   lanes: readonly Lane[],
@@ -121,58 +77,15 @@ async function spread<T>(
   )
 }
 
-type Job = { readonly prepared: Prepared; readonly point: Point; readonly afterError: AfterError }
-
-function jobsOf(prepared: Prepared, points: readonly Point[]): readonly Job[] {
-  return points.flatMap((point) =>
-    point.afterErrors.map((afterError) => ({ prepared, point, afterError })),
-  )
-}
-
-async function runControl(control: Control, dir: string): Promise<ControlOutcome> {
-  const { name, shows } = control
-  const broken = breakProduct(control, dist, join(dir, 'product'))
-  const lane = new Lane(join(dir, 'lane'), broken)
-  try {
-    const start = shows.kind === 'lockDeleted' ? 'warm/plain' : shows.start
-    const prepared = (await prepare(lane, [start], join(dir, 'trees'))).get(start)
-    if (prepared === undefined) throw new RangeError(start)
-    for await (const outcome of controlRuns(lane, prepared, shows)) {
-      if (outcome.violations.length > 0) return { name, caught: outcome.name }
-    }
-    return { name, caught: undefined }
-  } finally {
-    lane.helper.end()
-  }
-}
-
-async function* controlRuns(
-  lane: Lane,
-  prepared: Prepared,
-  shows: Control['shows'],
-): AsyncGenerator<Outcome> {
-  if (shows.kind === 'lockDeleted') {
-    yield await scenarios.lockDeleted(lane, prepared)
-    return
-  }
-  if (shows.kind === 'cuts') {
-    for (const cut of await lane.cutImages(prepared)) yield await lane.cut(prepared, cut)
-    return
-  }
-  const points = (await enumerateStart(lane, prepared)).filter(shows.picks)
-  for (const job of jobsOf(prepared, points))
-    yield await lane.point(prepared, job.point, job.afterError)
-}
-
 /** Runs one point again by the name that a violation was reported under, and prints everything. */
 async function replay(lane: Lane, trees: string, wanted: string): Promise<void> {
   if (Object.hasOwn(scenarios, wanted)) {
-    const prepared = (await prepare(lane, ['warm/plain'], trees)).get('warm/plain')
+    const prepared = (await makeTemplates(lane, ['warm/plain'], trees)).get('warm/plain')
     const scenario = scenarios[wanted as keyof typeof scenarios]
     if (prepared) note(await scenario(lane, prepared))
   } else {
     const name = starts.find((start) => wanted.startsWith(`${start.name}/`))?.name ?? ''
-    const prepared = (await prepare(lane, [name], trees)).get(name)
+    const prepared = (await makeTemplates(lane, [name], trees)).get(name)
     if (prepared === undefined) throw new RangeError(`--point: no such start in ${wanted}`)
     if (wanted.includes('/CUT/')) {
       for (const cut of await lane.cutImages(prepared)) {
@@ -181,7 +94,7 @@ async function replay(lane: Lane, trees: string, wanted: string): Promise<void> 
     } else {
       const [, mode] = /\+(\w+)\//.exec(wanted) ?? []
       const plain = wanted.replace(/\+\w+\//, '/')
-      const jobs = jobsOf(prepared, await enumerateStart(lane, prepared))
+      const jobs = jobsOf(prepared, await findPoints(lane, prepared))
       for (const { point, afterError } of jobs) {
         if (point.name !== plain || (mode !== undefined && mode !== afterError)) continue
         say(JSON.stringify(point.kind === 'call' ? point.call : point.point))
@@ -202,14 +115,22 @@ async function runAll(lanes: readonly Lane[], work: string): Promise<Totals> {
   const [first] = lanes
   if (first === undefined) throw new RangeError('--jobs: want at least 1')
   const names = starts.map(({ name }) => name).filter((name) => name.startsWith(flags.only ?? ''))
-  const prepared = await prepare(first, names, join(work, 'trees'))
+  // A control whose text is gone must be known at once, not after all the rest.
+  const toCatch = flags.only === undefined ? controls : []
+  const broken = toCatch.map((control, at) =>
+    breakProduct(control, dist, join(work, `broken-${at}`)),
+  )
+  const prepared = await makeTemplates(first, names, join(work, 'trees'))
   const pick = picker(seed, share)
   const all: Point[] = []
   const jobs: Job[] = []
-  for (const name of names) {
-    const start = prepared.get(name)
-    if (start === undefined) continue
-    const points = await enumerateStart(first, start)
+  const found = new Map<Prepared, readonly Point[]>()
+  await spread(lanes, prepared.values(), async (lane, start) => {
+    found.set(start, await findPoints(lane, start))
+  })
+  // In the order of the starts, whichever lane was faster: a seed must pick the same points every time.
+  for (const start of prepared.values()) {
+    const points = found.get(start) ?? []
     all.push(...points)
     jobs.push(...jobsOf(start, points).filter((job) => pick.job(job.point, job.afterError)))
   }
@@ -234,14 +155,15 @@ async function runAll(lanes: readonly Lane[], work: string): Promise<Totals> {
   const warm = prepared.get('warm/plain')
   for (const scenario of Object.values(scenarios)) if (warm) note(await scenario(first, warm))
   const caught: ControlOutcome[] = []
-  if (flags.only === undefined) {
-    for (const [at, control] of controls.entries()) {
-      const outcome = await runControl(control, join(work, `control-${at}`))
-      caught.push(outcome)
-      say(
-        outcome.caught ? `control caught: ${outcome.name}` : `CONTROL NOT CAUGHT: ${outcome.name}`,
-      )
-    }
+  for (const [at, control] of toCatch.entries()) {
+    const outcome = await runControl(
+      control,
+      broken[at] ?? '',
+      prepared,
+      join(work, `control-${at}`),
+    )
+    caught.push(outcome)
+    say(outcome.caught ? `control caught: ${outcome.name}` : `CONTROL NOT CAUGHT: ${outcome.name}`)
   }
   const command = `npm run test:crash -- --seed ${seed}${share < 1 ? ` --share ${share}` : ''}`
   return {
@@ -259,7 +181,21 @@ async function runAll(lanes: readonly Lane[], work: string): Promise<Totals> {
   }
 }
 
+const help = `npm run test:crash -- [flags]
+  --seed N         which points a share takes (1)
+  --share 0.1      how much of everything, above 0 and at most 1 (1)
+  --point NAME     one point again, with everything it printed
+  --jobs N         runs at a time (2)
+  --only PREFIX    only starts whose name begins so, without the broken products
+  --report FILE    totals and failures as JSON
+  --write-matrix   put the table into docs/RELIABILITY.md
+  --dist DIR       another build of the product`
+
 async function main(): Promise<number> {
+  if (flags.help) {
+    say(help)
+    return 0
+  }
   if (spawnSync('strace', ['-V']).status !== 0) {
     say('SKIPPED: the crash lab needs strace and may not run without it (Debian package: strace)')
     if (flags.report) writeReport(flags.report, { ...nothing, skipped: ['strace is missing'] })

@@ -10,13 +10,19 @@ export type Call = {
   readonly nth: number
   /** Counts all calls of this name, from 1: what strace counts by. */
   readonly when: number
+  /** The `when` that the next call of each changing name would have, this one counted as still to come. */
+  readonly next: Readonly<Record<string, number>>
   /** The file, without random parts; two files for a rename. */
   readonly where: string
-  /** The last named point before it; `start` before the first. */
+  /** The last named point before it; `open` before the first, `close` after the answer. */
   readonly step: string
 }
 
-export type Fault = 'KILL' | 'EIO' | 'ENOSPC'
+/**
+ * What meets a call. `KILL`: the process dies before it. `EIO`, `ENOSPC`: this one call fails. `DEAD`: from here on
+ * whatever would change the disk fails with EIO. `FULL`: from here on every write fails with ENOSPC.
+ */
+export type Fault = 'KILL' | 'EIO' | 'ENOSPC' | 'DEAD' | 'FULL'
 export type AfterError = 'close' | 'die' | 'retry'
 
 /** One place where one thing goes wrong. */
@@ -33,13 +39,19 @@ export type Point = {
 export type Action = 'die' | 'stop' | 'transient' | 'constraint' | 'fatal'
 
 const watched =
-  'openat,open,pread64,pwrite64,pwritev,read,write,fsync,fdatasync,ftruncate,fallocate,rename,renameat,renameat2,' +
+  'openat,open,pread64,pwrite64,pwritev,read,write,writev,fsync,fdatasync,ftruncate,fallocate,rename,renameat,renameat2,' +
   'unlink,unlinkat,rmdir,mkdir,mkdirat,fchmod,fchown,fcntl,close,statx,newfstatat,access,faccessat,faccessat2,' +
   'statfs,getdents64,readlink,lseek'
 const failWithEio =
   /^(openat|open|pread64|pwrite64|pwritev|read|fsync|fdatasync|ftruncate|fallocate|rename|renameat2?|unlink|unlinkat|rmdir|mkdir|mkdirat|statx|newfstatat|access|getdents64)$/
 const failWithEnospc =
   /^(pwrite64|pwritev|fsync|fdatasync|ftruncate|fallocate|rename|renameat2?|unlink|unlinkat|mkdir|mkdirat)$/
+
+const changing = ['pwrite64', 'fsync', 'fdatasync', 'ftruncate', 'rename', 'unlink', 'mkdir']
+const growing = ['pwrite64']
+
+/** The step of every call after the answer. */
+export const closing = 'close'
 
 /** Replaces what differs from run to run: the root, and random digits in names. */
 export function steadyPath(text: string, root: string): string {
@@ -66,24 +78,33 @@ export function callsIn(trace: string, root: string): readonly Call[] {
     return next
   }
   const calls: Call[] = []
-  let step = 'start'
+  let step = 'open'
   for (const line of trace.split('\n')) {
     const [, name, args] = /^(\w+)\((.*)/.exec(line) ?? []
     if (name === undefined || args === undefined) continue
     const when = count(seen, name)
-    const line1 =
-      name === 'write' && args.startsWith('1<') ? /"([^"]*)"/.exec(args)?.[1] : undefined
-    const at = line1 === undefined ? undefined : /^AT (.*)\\n$/.exec(line1)?.[1]
+    const printed = name.startsWith('write') && args.startsWith('1<')
+    const text = printed ? (/"([^"]*)"/.exec(args)?.[1] ?? '') : ''
+    const at = /^AT (.*)\\n$/.exec(text)?.[1]
     if (at !== undefined) {
       step = at
       continue
     }
-    const said = line1 !== undefined && /^(ACK|OPEN|DONE)/.test(line1)
+    const said = /^(ACK|OPEN|ERR|DONE)$/.test(text)
     const path = pathsOf(args)
     if (!said && !path.startsWith(root)) continue
-    const where = said ? `stdout ${line1.slice(0, 4).trim()}` : steadyPath(path, root)
-    const stepNow = said || step !== 'start' ? step : 'open'
-    calls.push({ name, nth: count(ours, name), when, where, step: stepNow })
+    const where = said ? `stdout ${text}` : steadyPath(path, root)
+    const next = Object.fromEntries(changing.map((each) => [each, (seen.get(each) ?? 0) + 1]))
+    calls.push({
+      name,
+      nth: count(ours, name),
+      when,
+      next: { ...next, [name]: when },
+      where,
+      step,
+    })
+    // From its answer on a process only closes.
+    if (said) step = closing
   }
   return calls
 }
@@ -111,14 +132,16 @@ export function pointsOf(
   named: readonly string[],
 ): readonly Point[] {
   const points: Point[] = []
-  for (const call of calls) {
+  const { from } = start
+  const first = from === undefined ? 0 : calls.findIndex(({ step }) => step === from)
+  for (const call of calls.slice(first)) {
     for (const fault of faultsFor(call)) {
       const name = `${start.name}/${fault}/${call.name}#${call.nth}`
-      const afterErrors = fault === 'KILL' ? ['die' as const] : aftersFor(start)
+      const afterErrors = aftersFor(call, fault, start)
       points.push({ kind: 'call', start, name, step: call.step, call, fault, afterErrors })
     }
   }
-  for (const point of named) {
+  for (const point of named.slice(from === undefined ? 0 : named.indexOf(from) + 1)) {
     for (const action of actionsFor(point)) {
       const name = `${start.name}/${action}/${point}`
       const afterErrors = [afterOf[action]]
@@ -134,12 +157,24 @@ function faultsFor(call: Call): readonly Fault[] {
     'KILL',
     ...(failWithEio.test(call.name) ? ['EIO' as const] : []),
     ...(failWithEnospc.test(call.name) ? ['ENOSPC' as const] : []),
+    ...(call.step !== 'open' && changing.includes(call.name) ? ['DEAD' as const] : []),
+    ...(call.step !== 'open' && growing.includes(call.name) ? ['FULL' as const] : []),
   ]
 }
 
-/** What the process does after an error; a recovery has nothing to retry. */
-const aftersFor = (start: Start): readonly AfterError[] =>
-  start.op === 'register' ? ['close', 'die', 'retry'] : ['close', 'die']
+/**
+ * What the process does after an error, each in a run of its own. All three follow a single error of a registration;
+ * elsewhere the calls take turns. A recovery has nothing to retry, and after the answer nothing is decided any more.
+ */
+function aftersFor(call: Call, fault: Fault, start: Start): readonly AfterError[] {
+  if (fault === 'KILL' || call.step === closing) return ['close']
+  if (start.op === 'recover') return [call.nth % 2 === 0 ? 'close' : 'die']
+  const all = ['close', 'die', 'retry'] as const
+  if (fault === 'EIO' && call.step !== 'open') return all
+  if (fault === 'DEAD') return ['close', 'die']
+  if (fault === 'FULL') return [call.nth % 2 === 0 ? 'close' : 'die']
+  return [all[call.nth % all.length] ?? 'close']
+}
 
 /** Named failures share the ways on between them: system calls try every way on at every call. */
 const afterOf: Readonly<Record<Action, AfterError>> = {
@@ -150,16 +185,24 @@ const afterOf: Readonly<Record<Action, AfterError>> = {
   fatal: 'close',
 }
 
+/** The rows of a promote are alike: the first two may do everything, the others die. */
 function actionsFor(point: string): readonly Action[] {
   const fail = ['transient', 'constraint', 'fatal'] as const
+  if (Number(/^promote\.row:(\d+)$/.exec(point)?.[1]) > 2) return ['die']
   return point.startsWith('promote.') ? ['die', 'stop', ...fail] : ['die', ...fail]
 }
 
 /** strace's arguments that make this call go wrong and log it. */
 export function injection(call: Call, fault: Fault, log: string): readonly string[] {
-  const what = fault === 'KILL' ? 'signal=KILL' : `error=${fault}`
-  const inject = `inject=${call.name}:${what}:when=${call.when}`
-  return ['-y', '-o', log, '-e', `trace=${call.name}`, '-e', inject]
+  const names = fault === 'DEAD' ? changing : fault === 'FULL' ? growing : [call.name]
+  const lasting = fault === 'DEAD' || fault === 'FULL' ? '+' : ''
+  const what =
+    fault === 'KILL' ? 'signal=KILL' : `error=${/^(ENOSPC|FULL)$/.test(fault) ? 'ENOSPC' : 'EIO'}`
+  const injects = names.flatMap((name) => [
+    '-e',
+    `inject=${name}:${what}:when=${call.next[name] ?? call.when}${lasting}`,
+  ])
+  return ['-y', '-o', log, '-e', `trace=${names.join(',')}`, ...injects]
 }
 
 /** Whether the log of a run shows that the fault met the call that was meant. */

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ControlOutcome } from './controls.js'
 import type { Outcome } from './lane.js'
 
 /** Everything a run of the lab came to. */
@@ -19,8 +20,6 @@ export type Totals = {
   readonly controls: readonly ControlOutcome[]
   readonly skipped: readonly string[]
 }
-
-export type ControlOutcome = { readonly name: string; readonly caught: string | undefined }
 
 /** What the CI script reads. */
 export function summaryOf(totals: Totals): {
@@ -74,9 +73,9 @@ export function writeMatrix(repository: string, totals: Totals, date: string): v
   writeFileSync(file, `${old.slice(0, from)}${begin}\n${text}\n${old.slice(to)}`)
 }
 
-const kinds = ['KILL', 'EIO', 'ENOSPC', 'die', 'fail', 'stop', 'power cut'] as const
+const kinds = ['KILL', 'EIO', 'ENOSPC', 'DEAD', 'FULL', 'die', 'fail', 'stop', 'power cut'] as const
 const stepOrder =
-  'start open recover reserve secret.stage restore discard promote publish secret.finalise'.split(
+  'open recover reserve secret.stage restore discard promote publish secret.finalise close'.split(
     ' ',
   )
 
@@ -92,7 +91,8 @@ function matrix(totals: Totals, date: string, commit: string): string {
     `${passed} passed, ${failed} failed, ${skipped} skipped.`,
     '',
     'Each number counts runs. A step is the named point the process had passed last; `open` is everything before the',
-    'registration. KILL, EIO and ENOSPC meet one system call; die, fail and stop meet one named point.',
+    'registration. KILL, EIO and ENOSPC meet one system call. DEAD: from that call on whatever changes the disk fails with',
+    'EIO; FULL: from there on every write fails with ENOSPC. die, fail and stop meet one named point.',
     '',
     `| ${header.join(' | ')} |`,
     `|${header.map((_, at) => (at === 0 ? '---|' : '--:|')).join('')}`,

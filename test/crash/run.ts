@@ -15,7 +15,13 @@ export type Ran = {
 export type Said = {
   readonly began: boolean
   readonly acked: { readonly id: string; readonly warnings: readonly string[] } | undefined
-  readonly opened: { readonly loaded: readonly string[]; readonly skipped: unknown[] } | undefined
+  readonly opened:
+    | {
+        readonly loaded: readonly string[]
+        readonly skipped: readonly unknown[]
+        readonly report: { readonly deferred: readonly string[] }
+      }
+    | undefined
   readonly error: Failure | undefined
   readonly closeError: Failure | undefined
   readonly retry:
@@ -36,8 +42,8 @@ export type Failure = {
   readonly shown: string
 }
 
-/** One thread and no optimiser: the n-th system call is the same call in every run. */
-const steady = ['--single-threaded', '--no-opt']
+/** One thread and no optimiser: the n-th system call is the same call in every run. Lazy: most runs end early. */
+const steady = ['--single-threaded', '--no-opt', '--liftoff-only', '--max-lazy']
 const timeoutMs = 60_000
 
 /** Processes that still run, so that an aborted lab leaves none behind. */

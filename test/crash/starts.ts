@@ -18,6 +18,10 @@ export type Start = {
   readonly made: Made | undefined
   /** The state a recovery must end in, where the image decides it. */
   readonly expect: State | undefined
+  /** The restore phase fails in every run, so that what is hurt is the way back. */
+  readonly rollsBack: boolean
+  /** Calls before this named point are the same as from another start, and left out here. */
+  readonly from: string | undefined
 }
 
 /** `at`: killed at a named point. `syncs`: every sync from the commit's on fails, killed after the answer. */
@@ -26,6 +30,15 @@ export type Made =
   | { readonly kind: 'syncs'; readonly after: string }
   | { readonly kind: 'unlinks'; readonly point: string }
 
+/** Where a start begins to differ from the one before it; calls up to there are tried from that one only. */
+const firstOf: Readonly<Record<string, string>> = {
+  'fresh/secret': 'reserve.before',
+  'held/secret': 'promote.afterCommit',
+  'staged/secret': 'recover.step:1',
+  'displaced/secret': 'recover.step:1',
+  'deferred/secret': 'recover.step:1',
+}
+
 const whole = (name: string): Start => ({
   name,
   op: 'register',
@@ -33,6 +46,8 @@ const whole = (name: string): Start => ({
   base: name,
   made: undefined,
   expect: undefined,
+  rollsBack: false,
+  from: firstOf[name],
 })
 
 /**
@@ -54,7 +69,20 @@ const left = (name: string, base: string, made: Made, expect?: State): Start => 
   base,
   made,
   expect,
+  rollsBack: false,
+  from: firstOf[name],
 })
+
+/** The last named point before the way back begins. */
+const failsAt = 'restore.provider'
+
+/** Registrations that fail on their own, so that what is hurt is their way back. */
+export const rollbackStarts: readonly Start[] = ['plain', 'secret'].map((kind) => ({
+  ...whole(`rollback/${kind}`),
+  base: `warm/${kind}`,
+  rollsBack: true,
+  from: failsAt,
+}))
 
 /** What dead or failed processes leave behind, for the next open to end. */
 export const recoverStarts: readonly Start[] = [
@@ -63,11 +91,10 @@ export const recoverStarts: readonly Start[] = [
   left('committed/secret', 'warm/secret', { kind: 'at', point: 'promote.afterCommit' }, 'ALL'),
   left('displaced/secret', 'held/secret', { kind: 'at', point: 'promote.afterCommit' }, 'ALL'),
   left('unclear/plain', 'warm/plain', { kind: 'syncs', after: 'promote.beforeCommit' }),
-  left('unclear/secret', 'warm/secret', { kind: 'syncs', after: 'promote.beforeCommit' }),
   left('deferred/secret', 'warm/secret', { kind: 'unlinks', point: 'restore.provider' }, 'ZERO'),
 ]
 
-export const starts: readonly Start[] = [...registerStarts, ...recoverStarts]
+export const starts: readonly Start[] = [...registerStarts, ...rollbackStarts, ...recoverStarts]
 
 /** The start of that name. @throws RangeError */
 export function startOf(name: string): Start {
@@ -94,6 +121,8 @@ export const fixture = {
   birthHeight: 1_234_567,
 } as const
 
+export type NamedFault = { readonly point: string; readonly action: string }
+
 /** What `op.mjs` reads from its second argument. */
 export type OpConfig = {
   readonly dist: string
@@ -104,14 +133,15 @@ export type OpConfig = {
   readonly label: string
   readonly birthHeight: number
   readonly afterError: 'close' | 'die' | 'retry'
-  readonly fault?: { readonly point: string; readonly action: string }
+  /** Each happens once, at the first passing. */
+  readonly faults: readonly NamedFault[]
 }
 
 /** The config of a run from this start. */
 export function opConfig(
-  start: Pick<Start, 'op' | 'secret'>,
+  start: Pick<Start, 'op' | 'secret' | 'rollsBack'>,
   dist: string,
-  more: Partial<Pick<OpConfig, 'afterError' | 'fault'>> = {},
+  more: { readonly afterError?: OpConfig['afterError']; readonly fault?: NamedFault } = {},
 ): OpConfig {
   const { seedHex, passphrase, label, birthHeight } = fixture
   return {
@@ -123,7 +153,10 @@ export function opConfig(
     label,
     birthHeight,
     afterError: more.afterError ?? 'close',
-    ...(more.fault ? { fault: more.fault } : {}),
+    faults: [
+      ...(start.rollsBack ? [{ point: failsAt, action: 'transient' }] : []),
+      ...(more.fault ? [more.fault] : []),
+    ],
   }
 }
 
