@@ -3,11 +3,15 @@
  * space, keys in table order, map keys by UTF-8 bytes. The order of keys stands in request-fields.ts.
  */
 
+/** ASCII without control characters, quotes and backslashes: nearly every text of a request. */
+const needsNoEscape = /^[ !#-[\]-~]*$/
+
 /**
  * Writes text as JSON.stringify does, but U+2028 and U+2029 escaped and lone surrogates as U+FFFD.
  * `<`, `>` and `&` stay as they are.
  */
 export function canonicalText(text: string): string {
+  if (needsNoEscape.test(text)) return `"${text}"`
   const quoted = JSON.stringify(wellFormed(text))
   if (!/[\u2028\u2029]/.test(quoted)) return quoted
   return quoted.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { concatBytes, fromHex, sha256, toHex } from '../base/bytes.js'
 import { HoldfastError } from '../base/errors.js'
@@ -19,8 +20,11 @@ import { request as requestFields } from './request-fields.js'
 
 /** Canonical JSON of a request as it stands; normalise first for the text whose hash is its digest. */
 export function canonicalRequest(request: Request): string {
-  return requestFields.write(request)
+  return hashedTexts.get(request) ?? requestFields.write(request)
 }
+
+// What was hashed a moment ago is stored next; writing it again would be a tenth of the work of an accept.
+const hashedTexts = new WeakMap<Request, string>()
 
 /**
  * `sha256("covenant-signer-request-v1:" | canonical JSON of the normalised request)`.
@@ -28,7 +32,14 @@ export function canonicalRequest(request: Request): string {
  * @throws InvalidInput when the request cannot be normalised.
  */
 export function requestDigest(request: Request): Hex {
-  return sha256OfText(`covenant-signer-request-v1:${canonicalRequest(normalizeRequest(request))}`)
+  return normalizedDigest(normalizeRequest(request))
+}
+
+/** `requestDigest` of a request that is normalised and never changes again. */
+export function normalizedDigest(request: Request): Hex {
+  const text = requestFields.write(request)
+  hashedTexts.set(request, text)
+  return sha256OfText(`covenant-signer-request-v1:${text}`)
 }
 
 /** `sha256(script)`: the hash that stands beside every script of a destination. @throws RangeError */
@@ -155,7 +166,7 @@ function keccak(bytes: Uint8Array): Uint8Array {
 }
 
 function sha256OfText(text: string): Hex {
-  return prefixed(sha256(utf8(text)))
+  return `0x${hash('sha256', text, 'hex')}`
 }
 
 function prefixed(bytes: Uint8Array): Hex {

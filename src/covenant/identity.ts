@@ -1,4 +1,4 @@
-import { requestDigest } from './digest.js'
+import { normalizedDigest } from './digest.js'
 import { type JobIdentity, outpointOf, type RequestId, timestamp, walletKeyOf } from './job.js'
 import type { Request, Route } from './request.js'
 
@@ -18,7 +18,7 @@ export function identityOf({ nowMs, ...origin }: JobOrigin): JobIdentity {
   const { request } = origin
   return {
     ...origin,
-    requestDigest: requestDigest(request),
+    requestDigest: normalizedDigest(request),
     outpoint: outpointOf(request.activeOutpoint),
     walletKey: walletKeyOf(request.scriptTemplate),
     endBlock: request.signerApproval?.endBlock ?? undefined,

@@ -3,7 +3,7 @@ import { HoldfastError } from '../../base/errors.js'
 import { busyTimeoutMs } from '../../base/limits.js'
 import { looksDamaged } from './classify.js'
 import type { Driver, Handle } from './driver.js'
-import { type Migration, schemaVersion } from './migrate.js'
+import { type Migration, migrate, schemaVersion } from './migrate.js'
 
 /** What tells one of our databases from another file. */
 export type DatabaseKind = {
@@ -40,11 +40,13 @@ export function inspect(driver: Driver, file: string, kind: DatabaseKind): Inspe
   try {
     return lookOnce(driver, file, kind)
   } catch (error) {
-    if (!(error instanceof IntegrityCheckFailed) && !looksDamaged(error)) throw error
+    const damaged = error instanceof IntegrityCheckFailed || isBrokenSchema(error)
+    if (!damaged && !looksDamaged(error)) throw error
   }
   try {
     return lookOnce(driver, file, kind)
   } catch (error) {
+    if (isBrokenSchema(error)) throw new IntegrityCheckFailed(file, String(error), error)
     if (!looksDamaged(error)) throw error
     const notOurs = error instanceof Error && 'code' in error && error.code === 'SQLITE_NOTADB'
     if (notOurs) throw kind.foreign(file, 'it is no SQLite database')
@@ -58,7 +60,9 @@ function lookOnce(driver: Driver, file: string, kind: DatabaseKind): Inspection 
   try {
     const handle = driver(file, { readonly: true, timeoutMs: busyTimeoutMs })
     try {
-      return look(handle, file, kind)
+      const found = look(handle, file, kind)
+      if (found.version > 0) checkSchema(driver, handle, file, kind, found.version)
+      return found
     } finally {
       handle.close()
     }
@@ -68,6 +72,33 @@ function lookOnce(driver: Driver, file: string, kind: DatabaseKind): Inspection 
       if (path.endsWith('-shm') || sizeOf(path) === 0) rmSync(path, { force: true })
     }
   }
+}
+
+const isBrokenSchema = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith('malformed database schema')
+
+/** One flipped bit in the text of a table or index makes it another one: it must be what the migrations make. */
+function checkSchema(
+  driver: Driver,
+  handle: Handle,
+  file: string,
+  kind: DatabaseKind,
+  version: number,
+): void {
+  const model = driver(':memory:', { readonly: false, timeoutMs: 0 })
+  try {
+    const { applicationId, migrations } = kind
+    migrate(model, 0, migrations.slice(0, version), { applicationId, nowMs: 0 })
+    if (schemaText(handle) === schemaText(model)) return
+  } finally {
+    model.close()
+  }
+  throw new IntegrityCheckFailed(file, 'its tables are not what its migrations made')
+}
+
+function schemaText(handle: Handle): string {
+  const select = 'select type, name, tbl_name, sql from sqlite_schema order by type, name'
+  return JSON.stringify(handle.prepare(select).raw(true).all())
 }
 
 const sizeOf = (path: string): number | undefined =>

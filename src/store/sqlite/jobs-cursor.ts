@@ -94,14 +94,14 @@ export class RowCursor<T> {
       this.#connection.reopen()
       return this.#read()
     }
-    const before = this.#readSingly()
+    const before = this.#readSingly(this.#last)
     return before.length > 0 ? before : this.#readBehind()
   }
 
   /** Rows up to the damage. */
-  #readSingly(): readonly Row[] {
+  #readSingly(after: bigint): readonly Row[] {
     const rows: Row[] = []
-    for (let last = this.#last; rows.length < pageRows; ) {
+    for (let last = after; rows.length < pageRows; ) {
       const [row] = this.#tryPage(last, 1) ?? []
       const seq = row?.[0]
       if (row === undefined || typeof seq !== 'bigint' || seq <= last) break
@@ -124,8 +124,20 @@ export class RowCursor<T> {
       if (this.#tryPage(this.#last + middle, 1) === undefined) unreadable = middle
       else step = middle
     }
-    this.#last += step
-    return this.#tryPage(this.#last, pageRows) ?? this.#readSingly()
+    const nearest = this.#last + step
+    const behind = this.#tryPage(nearest, pageRows) ?? this.#readSingly(nearest)
+    // Rows above a key are looked for where the key would stand: its own row is the first behind the damage.
+    const first = this.#tryRow(nearest)
+    return first === undefined ? behind : [first, ...behind]
+  }
+
+  #tryRow(seq: bigint): Row | undefined {
+    try {
+      return this.#connection.row(this.#rowSql, seq)
+    } catch (error) {
+      if (looksDamaged(error)) return undefined
+      throw error
+    }
   }
 
   /** Undefined when a page on the way is damaged. */

@@ -1,5 +1,6 @@
 import { isHoldfastError } from '../../base/errors.js'
 import type { FaultPoints } from '../../base/fault-points.js'
+import { jobBatchMax } from '../../base/limits.js'
 import type { Logger } from '../../base/log.js'
 import { StoreFailed } from '../../base/persistence.js'
 import { LedgerAppendFailed } from '../ledger-file.js'
@@ -36,8 +37,6 @@ type Outcome = Written<unknown> | { readonly failure: unknown }
 /** Milliseconds between two tries to write lines that the disk did not take, and until a sync. */
 const retryMs = 1000
 const syncMs = 1000
-/** Changes in one commit; more wait for the next turn. */
-const batchMax = 4096
 
 /**
  * Commits every change of one turn of the event loop together, writes their lines, then answers.
@@ -116,7 +115,7 @@ export class WriteQueue {
 
   /** Commits what waits now. */
   flush(): void {
-    while (this.#items.length > 0) this.#commit(this.#items.splice(0, batchMax))
+    while (this.#items.length > 0) this.#commit(this.#items.splice(0, jobBatchMax))
   }
 
   /** Writes and syncs what the disk takes, and stops every timer. */
@@ -139,7 +138,7 @@ export class WriteQueue {
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
-      const batch = this.#items.splice(0, batchMax)
+      const batch = this.#items.splice(0, jobBatchMax)
       if (batch.length > 0) this.#commit(batch)
       if (this.#items.length > 0) this.#schedule()
     })

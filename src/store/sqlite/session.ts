@@ -1,4 +1,4 @@
-import { StoreFailed } from '../../base/persistence.js'
+import { type PersistenceKind, StoreFailed } from '../../base/persistence.js'
 import { classify, looksDamaged } from './classify.js'
 import type { Connection } from './connection.js'
 import type { Inventory } from './inventory.js'
@@ -49,7 +49,7 @@ export class Session {
     }
   }
 
-  failure(what: string, cause: unknown, kind = classify(cause)): StoreFailed {
+  failure(what: string, cause: unknown, kind: PersistenceKind = classify(cause)): StoreFailed {
     if (cause instanceof StoreFailed) return cause
     return new StoreFailed(`${this.connection.what}: ${what}`, kind, { cause })
   }

@@ -20,7 +20,10 @@ export type Cases = Readonly<Record<string, Body>>
 
 export const by = { who: 'a test', why: 'to see what happens' } as const
 export const settledAt = '2026-02-03T04:05:06Z'
-export const keeping = { releaseIntent: false, at: settledAt } as const
+export const keeping: { readonly releaseIntent: boolean; readonly at: string } = {
+  releaseIntent: false,
+  at: settledAt,
+}
 export const never: AbortSignal = new AbortController().signal
 
 export const artifact: FinalTransition = {
