@@ -32,13 +32,17 @@ const hashedTexts = new WeakMap<Request, string>()
  * @throws InvalidInput when the request cannot be normalised.
  */
 export function requestDigest(request: Request): Hex {
-  return normalizedDigest(normalizeRequest(request))
+  return requestTextDigest(requestFields.write(normalizeRequest(request)))
 }
 
 /** `requestDigest` of a request that is normalised and never changes again. */
 export function normalizedDigest(request: Request): Hex {
   const text = requestFields.write(request)
   hashedTexts.set(request, text)
+  return requestTextDigest(text)
+}
+
+function requestTextDigest(text: string): Hex {
   return sha256OfText(`covenant-signer-request-v1:${text}`)
 }
 
