@@ -156,6 +156,9 @@ export class SqliteJobStore implements JobStore {
     return compared
   }
 
+  /** What the opening mended, until somebody asks for a report. */
+  #mendedAtOpening: ReconcileReport | undefined
+
   async #compareNow(signal: AbortSignal): Promise<ReconcileReport> {
     const isOpening = this.#replay !== 'done'
     if (isOpening) this.#replay = 'running'
@@ -169,8 +172,12 @@ export class SqliteJobStore implements JobStore {
       if (isOpening) {
         await this.#compareHeads()
         this.#opened(outcome)
+        this.#mendedAtOpening = outcome.report
+        return outcome.report
       }
-      return outcome.report
+      const mended = this.#mendedAtOpening
+      this.#mendedAtOpening = undefined
+      return mended === undefined ? outcome.report : withMended(outcome.report, mended)
     } catch (cause) {
       if (isOpening) {
         this.#replay = 'failed'
@@ -484,4 +491,16 @@ function comparing(): StoreNotReady {
     'the ledger is still being compared with the database',
     'Wait a moment and make the same call again.',
   )
+}
+
+/** The later report with what the opening had mended before: otherwise nobody would ever be told. */
+function withMended(report: ReconcileReport, before: ReconcileReport): ReconcileReport {
+  return {
+    ...report,
+    linesAppended: report.linesAppended + before.linesAppended,
+    settlementsRestored: report.settlementsRestored + before.settlementsRestored,
+    intentsRestored: report.intentsRestored + before.intentsRestored,
+    repairedLines: report.repairedLines + before.repairedLines,
+    indexesRebuilt: report.indexesRebuilt || before.indexesRebuilt,
+  }
 }
