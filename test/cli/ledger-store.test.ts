@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Job } from '../../src/covenant/job.js'
 import { openJobStore } from '../../src/store/sqlite/index.js'
+import { artifact, keeping } from '../../src/testing/job-store-cases/steps.js'
 import { sampleJob } from '../../src/testing/sample-job.js'
 import { accept, change, query, withJobs } from '../store/sqlite/jobs-fixture.js'
 import { type Finished, filesBelow, holdfast } from './command.js'
@@ -156,9 +157,23 @@ describe('store verify', () => {
     })
     expect([...checksOf(done).keys()]).toEqual([
       ...['pages', 'ledgerFiles', 'ledgerChain', 'ledgerLines', 'ledgerStore'],
-      ...['database', 'ledger', 'replay', 'quarantine', 'witness'],
+      ...['mended', 'database', 'ledger', 'replay', 'quarantine', 'witness'],
     ])
     expect(done.status).toBe(0)
+  })
+
+  it('names a result that opening the store had to restore, once', async () => {
+    await makeJobs(1)
+    await withJobs(folder, async (store) => {
+      const [claim] = await store.claim('a test', Date.now() + 1000, 1)
+      if (claim === undefined) throw new RangeError('want a claim')
+      await store.settle(claim.lease, artifact, keeping)
+    })
+    change(folder, 'delete from result')
+    const done = run('store', 'verify')
+    expect(checksOf(done).get('mended')).toMatchObject({ ok: false, detail: '1 results restored' })
+    expect([JSON.parse(done.stdout).fenced, done.status]).toEqual([[], 3])
+    expect(run('store', 'verify').status).toBe(0)
   })
 
   it('names a deleted row, what it closes and the remedy, until the client sends it again', async () => {
