@@ -101,7 +101,15 @@ function holder(shared: Shared, path: string, directory: string): DirectoryLock 
 }
 
 function assertSame(shared: Shared, path: string): void {
-  if (identityAt(shared.lockPath) !== shared.file.identity) throw new DataDirLockLost(path)
+  let identity: string | undefined
+  try {
+    identity = identityAt(shared.lockPath)
+  } catch (cause) {
+    // What cannot be looked at is not known to be ours: nothing is written then.
+    const problem = `it cannot be looked at (${errnoOf(cause) ?? 'unknown'})`
+    throw new LockHelperFailed(shared.lockPath, problem, cause)
+  }
+  if (identity !== shared.file.identity) throw new DataDirLockLost(path)
 }
 
 function lockFile(lockPath: string, directory: string): HeldFile {

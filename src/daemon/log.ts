@@ -24,6 +24,7 @@ export type LogOptions = {
  * Opens the log.
  *
  * @remarks A reader that stalls or is gone never holds up the daemon: lines beyond the backlog are dropped and counted.
+ * When the process ends in the middle of a write, the last lines may change places or stand twice; each has its time.
  */
 export function openLog({ level, secrets, descriptor = 2 }: LogOptions): DaemonLog {
   const destination = pino.destination({

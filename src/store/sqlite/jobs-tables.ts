@@ -78,7 +78,9 @@ export class JobTables {
 
   /** The intent of a job that still holds its outpoint. */
   intentOfJob(jobSeq: bigint): Reading<IntentRow> {
-    return this.#read(sql.selectIntentOfJob, jobSeq, decodeIntent)
+    const found = this.#read(sql.selectIntentOfJob, jobSeq, decodeIntent)
+    // An index that lies leads to the intent of another job, which must not be released in this one's place.
+    return found.kind === 'row' && found.row.jobSeq !== jobSeq ? { kind: 'missing' } : found
   }
 
   /**

@@ -237,17 +237,19 @@ export class WriteQueue {
   ): void {
     this.#extras.written()
     const entries: AppendedEntry[] = []
-    for (const outcome of outcomes) {
+    let isAwaited = false
+    for (const [at, outcome] of outcomes.entries()) {
       if ('failure' in outcome) continue
       outcome.publish?.()
       if (outcome.entry !== undefined) entries.push(outcome.entry)
+      isAwaited ||= needsLedger(items[at], outcome)
     }
-    const cause = entries.length === 0 ? undefined : this.#append(kinds, entries)
+    const cause = isAwaited ? this.#append(kinds, entries) : undefined
     for (const [at, item] of items.entries()) {
       const outcome = outcomes[at]
       if (outcome === undefined) continue
       if ('failure' in outcome) item.reject(outcome.failure)
-      else if (cause === undefined || outcome.entry === undefined) item.resolve(outcome.answer)
+      else if (cause === undefined || !needsLedger(item, outcome)) item.resolve(outcome.answer)
       else {
         const options = { outcome: 'unknown' as const, cause }
         item.reject(new StoreFailed(`job store: ${item.kind}`, 'transient', options))
@@ -325,6 +327,11 @@ export class WriteQueue {
   #reach(kinds: ReadonlySet<WriteKind>, point: string): void {
     for (const kind of kinds) this.#faults.reach(`job.${kind}.${point}`)
   }
+}
+
+/** An intent that is recorded already has its line, but perhaps not yet on the disk. */
+function needsLedger(item: Item | undefined, { entry }: Written<unknown>): boolean {
+  return entry !== undefined || item?.kind === 'intend'
 }
 
 /** The outcomes again when every change is stored, undefined when none is. */
