@@ -91,7 +91,7 @@ export const controls: readonly Control[] = [
     patches: [
       {
         file: 'base/directory-lock.js',
-        find: 'if (identityAt(shared.lockPath) !== shared.file.identity) throw new DataDirLockLost(path);',
+        find: 'if (identity !== shared.file.identity) throw new DataDirLockLost(path);',
         replace: '',
       },
       {
