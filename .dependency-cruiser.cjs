@@ -4,7 +4,7 @@ const rooms = {
   vault: ['base/'],
   chain: ['base/'],
   wallet: ['base/', 'vault/vault\\.ts', 'chain/reader\\.ts', 'chain/dash/offline\\.ts'],
-  covenant: ['base/', 'vault/vault\\.ts', 'chain/reader\\.ts'],
+  covenant: ['base/', 'vault/vault\\.ts', 'chain/(ethereum/|bitcoin/)?reader\\.ts'],
   signer: ['base/', 'vault/', 'covenant/signer\\.ts'],
   store: [
     'base/',
@@ -13,8 +13,25 @@ const rooms = {
   ],
   datadir: ['base/', 'vault/', 'wallet/', 'covenant/', 'store/'],
   config: ['base/'],
-  daemon: ['base/', 'config\\.ts', 'holdfast\\.ts', 'covenant/', 'wallet/manager\\.ts'],
-  cli: ['base/', 'config\\.ts', 'datadir/', 'holdfast\\.ts', 'daemon/', 'wallet/', 'covenant/'],
+  daemon: [
+    'base/',
+    'config\\.ts',
+    'datadir/',
+    'holdfast\\.ts',
+    'covenant/',
+    'chain/(ethereum/|bitcoin/)?reader\\.ts',
+    'wallet/manager\\.ts',
+  ],
+  cli: [
+    'base/',
+    'config\\.ts',
+    'datadir/',
+    'holdfast\\.ts',
+    'daemon/',
+    'wallet/',
+    'covenant/',
+    'chain/',
+  ],
   testing: ['base/', 'chain/', 'wallet/', 'covenant/', 'store/'],
 }
 const files = {
