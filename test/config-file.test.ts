@@ -211,7 +211,7 @@ describe("keep-core's own file", () => {
     expect(config.covenantSigner.port).toBe(9702)
     expect(config.ethereum.bridgeAddress).toBe(`0x${'11'.repeat(20)}`)
     expect(config.notices.filter((notice) => notice.startsWith('ignored'))).toEqual([
-      "ignored, since they are keep-core's own: ethereum.URL, ethereum.KeyFile, [bitcoin], [Network], [storage], [clientInfo], [maintainer], [tbtc], [developer]",
+      "ignored, since they are keep-core's own: ethereum.URL, ethereum.KeyFile, bitcoin.electrum, [Network], [storage], [clientInfo], [maintainer], [tbtc], [developer]",
     ])
   })
 

@@ -193,6 +193,53 @@ export function tables<V>(
   }
 }
 
+/** The same list with one optional field that is a path, made absolute. */
+export function withPath<V extends object>(
+  list: Codec<readonly V[]>,
+  name: keyof V & string,
+): Codec<readonly V[]> {
+  return {
+    ...list,
+    decode: (raw, folder) => {
+      const read = list.decode(raw, folder)
+      if (read.kind === 'faults') return read
+      const absolute = (entry: V): V => {
+        const path = entry[name]
+        return typeof path === 'string' ? { ...entry, [name]: resolve(folder, path) } : entry
+      }
+      return value(read.value.map(absolute))
+    },
+  }
+}
+
+/** A list of http or https addresses without user names in them; never shown, since keys of providers stand in them. */
+export function webAddresses(entriesMax: number): Codec<readonly string[]> {
+  const wanted = `a list of at most ${entriesMax} http or https addresses`
+  return {
+    fallback: [],
+    wanted,
+    secret: true,
+    fromText: (given) => tables([]).fromText(given),
+    decode: (raw) => {
+      if (!Array.isArray(raw)) return wrongType(raw, `${wanted} (as JSON outside the file)`)
+      if (raw.length > entriesMax) return refused(`${raw.length} entries, want ${wanted}`)
+      const faults = raw.flatMap((entry, index) =>
+        typeof entry === 'string' && isWebAddress(entry)
+          ? []
+          : [malformed(`[${index}]`, 'no such address, want http://HOST:PORT/PATH or https')],
+      )
+      // Every entry is a text: that is what the faults say.
+      return faults.length > 0 ? { kind: 'faults', faults } : value(raw as readonly string[])
+    },
+  }
+}
+
+function isWebAddress(text: string): boolean {
+  if (text.length > textBytesMax || !URL.canParse(text)) return false
+  const { protocol, username, password } = new URL(text)
+  return /^https?:$/.test(protocol) && username === '' && password === ''
+}
+
 function entryFaults(
   entry: unknown,
   at: string,

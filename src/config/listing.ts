@@ -20,8 +20,13 @@ export function listSettings(
   return [...schema].map(([key, { secret }]) => {
     const value = valueAt(config, key)
     const origin = config.origins[key] ?? { kind: 'default', name: '' }
-    return { key, value: secret && value !== '' ? mask : shown(value), origin }
+    return { key, value: secret && !isUnset(value) ? mask : shown(value), origin }
   })
+}
+
+/** Nothing is hidden where nothing is set. */
+function isUnset(value: unknown): boolean {
+  return value === '' || (Array.isArray(value) && value.length === 0)
 }
 
 function valueAt(config: object, key: string): unknown {

@@ -1,6 +1,6 @@
 import { isLoopback, listenHost } from '../base/loopback.js'
 import type { Problem } from './problem.js'
-import type { Settings, TrustRootLists } from './settings.js'
+import type { BitcoinSourceSetting, Settings, TrustRootLists } from './settings.js'
 
 /** A rule of the start; it is judged when every setting that it looks at could be read. */
 export type Rule = {
@@ -75,6 +75,25 @@ export const rules: readonly Rule[] = [
   },
   {
     place: ownPlace,
+    keys: ['ethereum.bridgeAddress', 'ethereum.endpoints', 'bitcoin.sources'],
+    judge: ({ ethereum, bitcoin }) => {
+      const remedy = 'Set all three of bridgeAddress, endpoints and sources, or none of the lists.'
+      const [hosts, sources] = [ethereum.endpoints.length, bitcoin.sources.length]
+      if (hosts === 0 && sources === 0) return []
+      if (hosts === 0) return [refuse('ethereum.endpoints', 'empty beside bitcoin.sources', remedy)]
+      if (sources === 0)
+        return [refuse('bitcoin.sources', 'empty beside ethereum.endpoints', remedy)]
+      if (ethereum.bridgeAddress !== undefined) return []
+      return [refuse('ethereum.bridgeAddress', 'missing beside ethereum.endpoints', remedy)]
+    },
+  },
+  {
+    place: ownPlace,
+    keys: ['bitcoin.sources'],
+    judge: ({ bitcoin }) => bitcoin.sources.flatMap(judgeSource),
+  },
+  {
+    place: ownPlace,
     keys: ['admin.port', 'admin.listenAddress', ...signer('port', 'listenAddress')],
     judge: ({ admin, covenantSigner }) => {
       const differs =
@@ -123,6 +142,23 @@ function wantToken({ covenantSigner }: Settings, name: Token): readonly Problem[
   const wrong = 'empty while covenantSigner.listenAddress can be reached from other machines'
   const remedy = `Set ${name}File to a file of mode 0600, or listen on 127.0.0.1.`
   return [refuse(`covenantSigner.${name}`, wrong, remedy)]
+}
+
+function judgeSource(source: BitcoinSourceSetting, index: number): readonly Problem[] {
+  const key = `bitcoin.sources[${index}]`
+  const remedy = 'Use http:// or https:// for a node, tcp:// or ssl:// for an Electrum server.'
+  const { protocol, hostname, port, username, password } = URL.canParse(source.url)
+    ? new URL(source.url)
+    : { protocol: '', hostname: '', port: '', username: '', password: '' }
+  const isNode = /^https?:$/.test(protocol)
+  const isElectrum = /^(tcp|ssl):$/.test(protocol) && port !== ''
+  if (hostname === '' || !(isNode || isElectrum)) return [refuse(key, 'url is no source', remedy)]
+  if (username !== '' || password !== '') {
+    return [refuse(key, 'url holds a user name', 'Use the keys user and passwordFile.')]
+  }
+  const isNamed = source.user !== undefined || source.passwordFile !== undefined
+  if (isElectrum && isNamed) return [refuse(key, 'a user for an Electrum server', 'Leave it out.')]
+  return []
 }
 
 type MissingRoot = { readonly list: keyof TrustRootLists; readonly route: 'self_v1' | 'qc_v1' }

@@ -10,10 +10,14 @@ import {
   secretText,
   tables,
   text,
+  webAddresses,
   whole,
+  withPath,
   yesOrNo,
 } from './codec.js'
 import {
+  type BitcoinSourceSetting,
+  bitcoinNetworkNames,
   type DepositorRootSetting,
   logLevels,
   type QuoteRootSetting,
@@ -50,7 +54,21 @@ const sections: { readonly [Name in keyof SectionSettings]: Codecs<SectionSettin
     eip712Salt: hex(32),
     honestThreshold: whole(51, 1, 255),
   },
-  ethereum: { bridgeAddress: address() },
+  ethereum: {
+    bridgeAddress: address(),
+    endpoints: webAddresses(8),
+    chainId: bigWhole(1n),
+    requestTimeoutMs: whole(10_000, 1, 600_000),
+    registryTimeoutMs: whole(2000, 1, 600_000),
+  },
+  bitcoin: {
+    network: oneOf(bitcoinNetworkNames, 'mainnet'),
+    sources: withPath(
+      tables<BitcoinSourceSetting>(['url'], ['user', 'passwordFile']),
+      'passwordFile',
+    ),
+    requestTimeoutMs: whole(10_000, 1, 600_000),
+  },
   admin: { port: whole(9703, 0, 65_535), listenAddress: text('127.0.0.1'), tokenFile: path() },
   ledger: { witnessPath: path() },
   vault: { passphraseFile: path(), credential: fileName(), fd: optionalWhole(3, 1023) },

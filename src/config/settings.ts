@@ -62,9 +62,39 @@ export type CovenantSignerSettings = TrustRootLists & {
 
 /** `[ethereum]`: what is ours in a section that keep-core has too. */
 export type EthereumSettings = {
-  /** 20 bytes: the Bridge whose covenant fraud defence was confirmed. */
+  /** 20 bytes: the Bridge whose covenant fraud defence was confirmed, and that wallets are read from. */
   readonly bridgeAddress: HexText | undefined
+  /** JSON-RPC over http or https, asked in this order. Without any, and without `bitcoin.sources`, nothing is signed. */
+  readonly endpoints: readonly string[]
+  /** Chain that every endpoint must be on; default 1. */
+  readonly chainId: bigint
+  /** Default 10 000, 1 to 600 000. */
+  readonly requestTimeoutMs: number
+  /** How long the wallet registry is waited for; default 2000, 1 to 600 000. */
+  readonly registryTimeoutMs: number
 }
+
+/** A Bitcoin node or Electrum server as written. */
+export type BitcoinSourceSetting = {
+  /** `http://HOST:PORT` or `https` for a Core-style node, `tcp://HOST:PORT` or `ssl` for an Electrum server. */
+  readonly url: string
+  readonly user?: string | undefined
+  /** File that holds the password of `user`. */
+  readonly passwordFile?: string | undefined
+}
+
+/** `[bitcoin]`: what is ours in a section that keep-core has too. */
+export type BitcoinSettings = {
+  /** Network that every source must be on; default mainnet. */
+  readonly network: (typeof bitcoinNetworkNames)[number]
+  /** Asked in this order. */
+  readonly sources: readonly BitcoinSourceSetting[]
+  /** Default 10 000, 1 to 600 000. */
+  readonly requestTimeoutMs: number
+}
+
+/** The Bitcoin networks that can be signed for. */
+export const bitcoinNetworkNames = ['mainnet', 'testnet', 'regtest'] as const
 
 /** `[admin]`: the listener for operators. */
 export type AdminSettings = {
@@ -134,6 +164,7 @@ export type LogSettings = {
 export type SectionSettings = {
   readonly covenantSigner: CovenantSignerSettings
   readonly ethereum: EthereumSettings
+  readonly bitcoin: BitcoinSettings
   readonly admin: AdminSettings
   readonly ledger: LedgerSettings
   readonly vault: VaultSettings

@@ -15,7 +15,6 @@ const ignoredMax = 20
 
 /** Sections of keep-core's own file, in lower case; letter case does not count there. */
 const keepCoreSections: ReadonlySet<string> = new Set([
-  'bitcoin',
   'clientinfo',
   'developer',
   'libp2p',
@@ -25,7 +24,8 @@ const keepCoreSections: ReadonlySet<string> = new Set([
   'tbtc',
 ])
 
-/** keep-core's keys in the section that both have, in lower case. */
+/** keep-core's keys in the sections that both have, in lower case. */
+const keepCoreBitcoinKeys: ReadonlySet<string> = new Set(['electrum'])
 const keepCoreEthereumKeys: ReadonlySet<string> = new Set([
   'account',
   'balancealertthreshold',
@@ -38,6 +38,11 @@ const keepCoreEthereumKeys: ReadonlySet<string> = new Set([
   'network',
   'requestspersecondlimit',
   'url',
+])
+
+const sharedSections: ReadonlyMap<string, ReadonlySet<string>> = new Map([
+  ['bitcoin', keepCoreBitcoinKeys],
+  ['ethereum', keepCoreEthereumKeys],
 ])
 
 type Table = Readonly<Record<string, unknown>>
@@ -103,14 +108,14 @@ function sortKeys(path: string, document: Table): Source {
   const takeSection = (section: string, table: Table): void => {
     for (const [name, raw] of Object.entries(table)) {
       if (take(`${section}.${name}`, raw)) continue
-      const isTheirs = section === 'ethereum' && keepCoreEthereumKeys.has(name.toLowerCase())
-      if (isTheirs) ignored.push(`ethereum.${name}`)
+      const theirs = sharedSections.get(section)
+      if (theirs?.has(name.toLowerCase())) ignored.push(`${section}.${name}`)
       else complain(() => unknownKey(section, name))
     }
   }
   for (const [written, raw] of Object.entries(document)) {
-    // The one section that both have; keep-core reads names in any letter case.
-    const name = written.toLowerCase() === 'ethereum' ? 'ethereum' : written
+    // keep-core reads names in any letter case.
+    const name = sharedSections.has(written.toLowerCase()) ? written.toLowerCase() : written
     if (sectionNames.includes(name)) {
       const remedy = `Write [${name}] on a line of its own above its keys.`
       if (isTable(raw)) takeSection(name, raw)
