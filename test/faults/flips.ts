@@ -3,23 +3,27 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { writeBetween } from '../crash/covenant/markers.js'
 import { flipBits } from './flip-bits.js'
 import { blastTable, endingTable, radiusOf } from './flip-tables.js'
 import { loadProduct } from './product.js'
 import { endings, type Trial } from './trial.js'
 
+const repository = fileURLToPath(new URL('../..', import.meta.url))
 const { values: flags } = parseArgs({
   options: {
-    count: { type: 'string', default: '2000' },
+    count: { type: 'string', default: '2100' },
     seed: { type: 'string', default: '1' },
-    jobs: { type: 'string', default: '300' },
+    jobs: { type: 'string', default: '240' },
     report: { type: 'string' },
     /** Only places whose name holds this text. */
     place: { type: 'string' },
     /** Runs the flip of this number alone. */
     flip: { type: 'string' },
+    /** Puts the tables into docs/RELIABILITY.md. */
+    'write-table': { type: 'boolean', default: false },
     /** The built product. */
-    dist: { type: 'string', default: fileURLToPath(new URL('../../dist', import.meta.url)) },
+    dist: { type: 'string', default: join(repository, 'dist') },
   },
 })
 const [count, seed, jobs] = [Number(flags.count), Number(flags.seed), Number(flags.jobs)]
@@ -53,6 +57,13 @@ async function main(): Promise<number> {
   if (only !== undefined) say(JSON.stringify({ ...trials[0], bit: shown(trials[0]) }, undefined, 2))
   const seconds = (performance.now() - began) / 1000
   process.stdout.write(`${endingTable(trials)}\n\n${blastTable(trials)}\n`)
+  if (flags['write-table']) {
+    const date = new Date().toISOString().slice(0, 10)
+    const command = `npm run test:faults -- --count ${count} --seed ${seed} --jobs ${jobs}`
+    const head = `\`${command}\`, ${date}, ${Math.round(seconds)} s.`
+    const tables = [endingTable(trials), blastTable(trials)].join('\n\n')
+    writeBetween(repository, 'flip-table', `\n${head}\n\n${tables}\n`)
+  }
   if (flags.report !== undefined) {
     const failures = bad.map((trial) => ({ ...shown(trial), violations: trial.violations }))
     const summary = { passed: trials.length - bad.length, failed: bad.length, skipped: 0 }

@@ -12,6 +12,8 @@ export type Control = {
     readonly find: string
     readonly replace: string
   }[]
+  /** What must be said of it; another violation means that the copy is broken in some other way too. */
+  readonly violates: RegExp
   /** Where the damage must show. */
   readonly shows:
     | { readonly kind: 'points'; readonly start: string; readonly picks: (point: Point) => boolean }
@@ -30,16 +32,19 @@ export const controls: readonly Control[] = [
         file: 'store/sqlite/jobs-accept.js',
         find: 'return await outcome;',
         replace: `outcome.catch(() => undefined);
-          const begun = { ...initialProgress(job.createdAt, core.clock.nowMs()), settleSeq: undefined };
-          const row = { ...job, ...begun, seq: core.ledger.nextSeq(), fixedDigest: new Uint8Array(32) };
-          return { kind: 'accepted', job: assembleJob(row, job) };`,
+          const progress = initialProgress(job.createdAt, core.clock.nowMs());
+          return { kind: 'accepted', job: { ...job, ...progress, seq: core.ledger.nextSeq() } };`,
       },
     ],
+    violates: /was taken and is absent/,
     shows: {
       kind: 'points',
       start: 'serve',
       picks: (point) =>
-        point.kind === 'call' && point.fault === 'KILL' && point.step.startsWith('job.accept.'),
+        point.kind === 'call' &&
+        point.fault === 'KILL' &&
+        point.isChanging &&
+        point.step.startsWith('job.accept.'),
     },
   },
   {
@@ -57,6 +62,7 @@ export const controls: readonly Control[] = [
         replace: 'const fence = undefined;',
       },
     ],
+    violates: /was accepted a second time/,
     shows: { kind: 'flips', place: 'log' },
   },
   {
@@ -68,6 +74,7 @@ export const controls: readonly Control[] = [
         replace: 'this.#syncSoon();',
       },
     ],
+    violates: /signed, but not in the ledger/,
     shows: { kind: 'cuts', run: 'serve', picks: hasSaid('SIGN') },
   },
   {
@@ -79,18 +86,25 @@ export const controls: readonly Control[] = [
         replace: 'return held?.job;',
       },
     ],
+    violates: /with a lease that ended was/,
     shows: { kind: 'stale' },
   },
   {
-    name: 'an unclear commit is answered without a checkpoint',
+    name: 'what was recovered is answered without a checkpoint',
     patches: [
       {
         file: 'store/sqlite/connection.js',
         find: 'checkpoint() { checkpoint(this.handle, this.what); }',
         replace: 'checkpoint() { }',
       },
+      {
+        file: 'store/sqlite/jobs-meta.js',
+        find: "tables.putMeta('openings', String(opening)); connection.run('commit');",
+        replace: "connection.run('rollback');",
+      },
     ],
-    shows: { kind: 'cuts', run: 'unclear/accept', picks: hasSaid('TAKEN') },
+    violates: /was taken and is (?:absent|fenced)/,
+    shows: { kind: 'cuts', run: 'again', picks: hasSaid('TAKEN') },
   },
   {
     name: 'a batch goes on after a full disk has ended its transaction',
@@ -105,6 +119,7 @@ export const controls: readonly Control[] = [
         }`,
       },
     ],
+    violates: /was taken and is (?:absent|fenced)/,
     shows: {
       kind: 'points',
       start: 'batch',

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Disk, type DiskStep, imageKey, stepsIn, traceForImages } from '../images.js'
-import type { Call } from '../points.js'
-import type { CutImage, Lane, Prepared } from './lane.js'
-import { enumerate } from './points.js'
+import type { Ran } from '../run.js'
+import { type CutImage, type Lane, type Prepared, triesMax } from './lane.js'
+import type { LifeConfig } from './life.mjs'
+import { decidingCall, enumerate } from './points.js'
+import { diedAtSync, killAtSync } from './prepare.js'
 import { type Event, eventsIn, runLife } from './run.js'
 
 /** A life whose power is cut, everywhere; `hurt` makes one of its calls fail before. */
@@ -17,6 +19,7 @@ type Hurt = { readonly call: string; readonly step: string; readonly error: 'EIO
 export const cutRuns: readonly CutRun[] = [
   { name: 'serve', start: 'serve', hurt: undefined },
   { name: 'fresh', start: 'fresh', hurt: undefined },
+  { name: 'again', start: 'again', hurt: undefined },
   ...['accepted', 'intended', 'asked', 'settled', 'torn', 'hurt'].map((name) => ({
     name: `resume/${name}`,
     start: `resume/${name}`,
@@ -56,19 +59,45 @@ export async function cutImages(
   { name, hurt }: CutRun,
 ): Promise<Iterable<CutImage>> {
   const inject = hurt === undefined ? [] : await injectionOf(lane, prepared, hurt)
-  lane.reset(prepared.template, prepared.said)
-  const disk = new Disk(lane.root)
+  const { left } = prepared
+  const killing = left === undefined ? [] : await killAtSync(lane, left)
+  for (let tries = 0; tries < triesMax; tries += 1) {
+    lane.reset(left?.template ?? prepared.template, prepared.said)
+    const disk = new Disk(lane.root)
+    if (left !== undefined) {
+      const before = await trace(lane, lane.config(left), killing)
+      // What a life said that is not among `said` would be held against the product.
+      if (!diedAtSync(before.ran)) continue
+      for (const step of before.steps) disk.run(step)
+    }
+    const { ran, steps, isHurt } = await trace(lane, lane.config(prepared), inject)
+    if (ran.timedOut || ran.signal !== null || isHurt !== (hurt !== undefined)) continue
+    return distinctImages(name, disk, steps, prepared)
+  }
+  throw new Error(`${name}: its lives did not go as they should in ${triesMax} tries`)
+}
+
+/** A life with what a disk saw of it. */
+async function trace(
+  lane: Lane,
+  config: LifeConfig,
+  inject: readonly string[],
+): Promise<{
+  readonly ran: Ran
+  readonly steps: readonly DiskStep[]
+  readonly isHurt: boolean
+}> {
   const log = join(lane.dir, 'images.log')
-  await runLife(lane.config(prepared), ['-o', log, ...traceForImages, ...inject])
-  return distinctImages(name, disk, stepsIn(readFileSync(log, 'utf8'), lane.root), prepared)
+  const ran = await runLife(config, ['-o', log, ...traceForImages, ...inject])
+  const text = readFileSync(log, 'utf8')
+  return { ran, steps: stepsIn(text, lane.root), isHurt: text.includes('(INJECTED)') }
 }
 
 async function injectionOf(lane: Lane, prepared: Prepared, hurt: Hurt): Promise<readonly string[]> {
   lane.reset(prepared.template, prepared.said)
   const { calls } = await enumerate(lane.config(prepared), lane.root)
-  const met = calls.find((call: Call) => call.name === hurt.call && call.step === hurt.step)
-  if (met === undefined) throw new Error(`the call to fail never comes: ${JSON.stringify(hurt)}`)
-  return ['-e', `inject=${hurt.call}:error=${hurt.error}:when=${met.when}`]
+  const { when } = decidingCall(calls, hurt.call, hurt.step)
+  return ['-e', `inject=${hurt.call}:error=${hurt.error}:when=${when}`]
 }
 
 function* distinctImages(

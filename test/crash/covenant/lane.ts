@@ -29,6 +29,8 @@ export type Prepared = {
   /** What the lives that made it said; those of other clients' jobs left out. */
   readonly said: readonly Event[]
   readonly lives: number
+  /** What the life before began with, when what it left is not on the disk yet. */
+  readonly left?: Prepared
 }
 
 /** What one run came to. `missed`: the fault did not meet its call, so nothing was tested. */
@@ -42,7 +44,7 @@ export type Outcome = {
 }
 
 /** Runs of one point until its fault meets its call. */
-const triesMax = 4
+export const triesMax = 4
 
 /** One working place: a directory, and a helper that judges what happens in it. */
 export class Lane {

@@ -16,7 +16,13 @@ export type Point = {
   /** What the process does once somebody is told of an error; each is a run of its own. */
   readonly afterErrors: readonly AfterError[]
 } & (
-  | { readonly kind: 'call'; readonly call: Call; readonly fault: Fault }
+  | {
+      readonly kind: 'call'
+      readonly call: Call
+      readonly fault: Fault
+      /** False for a call that only looks. */
+      readonly isChanging: boolean
+    }
   | { readonly kind: 'named'; readonly point: string; readonly action: 'die' | 'fail' }
 )
 
@@ -46,6 +52,22 @@ export async function enumerate(config: LifeConfig, root: string): Promise<Enume
   return { calls: callsIn(readFileSync(log, 'utf8'), root), named: [...named], ran }
 }
 
+/**
+ * The last call of a name in the first stretch of a step: of the syncs of a commit, the one that decides.
+ *
+ * @throws Error when there is none
+ */
+export function decidingCall(calls: readonly Call[], name: string, step: string): Call {
+  const from = calls.findIndex((call) => call.step === step)
+  const stretch = from === -1 ? [] : calls.slice(from)
+  const end = stretch.findIndex((call) => call.step !== step)
+  const found = stretch
+    .slice(0, end === -1 ? undefined : end)
+    .findLast((call) => call.name === name)
+  if (found === undefined) throw new Error(`trace: no ${name} in ${step}`)
+  return found
+}
+
 /** Every point of one start: each call killed, failed and filled up; each named point killed and failed. */
 export function pointsOf(start: Start, { calls, named }: Enumerated): readonly Point[] {
   const steps = ['open', ...named]
@@ -71,7 +93,8 @@ function callPoints(start: Start, call: Call): Point[] {
   return faultsFor(start, call).map((fault) => {
     const name = `${start.name}/${fault}/${call.name}#${call.nth}`
     const afterErrors = start.op === 'batch' ? (['goOn'] as const) : aftersFor(call, fault)
-    return { kind: 'call', start, name, step: call.step, call, fault, afterErrors }
+    const isChanging = changing.test(call.name)
+    return { kind: 'call', start, name, step: call.step, call, fault, isChanging, afterErrors }
   })
 }
 

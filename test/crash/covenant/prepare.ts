@@ -1,6 +1,8 @@
 import { cpSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Ran } from '../run.js'
 import type { Lane, Prepared } from './lane.js'
+import { decidingCall, enumerate } from './points.js'
 import { eventsIn, runLife } from './run.js'
 import { type Start, startOf } from './starts.js'
 
@@ -41,6 +43,7 @@ async function makeStart(
   if (made.kind === 'warm') return { ...warm, start }
   mkdirSync(template, { recursive: true })
   if (made.kind === 'nothing') return { start, template, said: [], lives: 0 }
+  if (made.kind === 'unsynced') return makeUnsynced(lane, start, warm, template)
   lane.reset(warm.template, [])
   const { point } = made.kind === 'died' ? made : dying
   const lines =
@@ -49,6 +52,41 @@ async function makeStart(
   cpSync(lane.root, template, { recursive: true })
   const said = eventsIn(lines).filter(({ word }) => word !== 'AT')
   return { start, template, said, lives: warm.lives + 1 }
+}
+
+/** A life that is killed when its first commit of a job is written, but not on the disk. */
+async function makeUnsynced(
+  lane: Lane,
+  start: Start,
+  warm: Prepared,
+  template: string,
+): Promise<Prepared> {
+  const left = { ...warm, start: serving }
+  const inject = await killAtSync(lane, left)
+  lane.reset(warm.template, [])
+  const strace = ['-o', '/dev/null', '-e', 'trace=fsync', ...inject]
+  const ran = await runLife(lane.config(left), strace)
+  if (!diedAtSync(ran)) {
+    const { lines } = ran
+    throw new Error(`${start.name}: the process did not die as it should\n${lines.join('\n')}`)
+  }
+  cpSync(lane.root, template, { recursive: true })
+  return { start, template, said: [], lives: warm.lives + 1, left }
+}
+
+const firstCommit = 'job.accept.beforeCommit'
+
+/** Whether a life died where `killAtSync` wants it: it has told nobody that a job was taken. */
+export function diedAtSync({ lines, signal, timedOut }: Ran): boolean {
+  return signal === 'SIGKILL' && !timedOut && lines.at(-1) === `AT ${firstCommit}`
+}
+
+/** strace's arguments that kill a life at the sync of its first commit of a job. */
+export async function killAtSync(lane: Lane, prepared: Prepared): Promise<readonly string[]> {
+  lane.reset(prepared.template, prepared.said)
+  const { calls } = await enumerate(lane.config(prepared), lane.root)
+  const { when } = decidingCall(calls, 'fsync', firstCommit)
+  return ['-e', `inject=fsync:signal=KILL:when=${when}`]
 }
 
 async function runToEnd(

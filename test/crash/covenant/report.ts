@@ -60,7 +60,7 @@ export function writeMatrix(repository: string, totals: Totals, date: string): v
 
 const kinds = ['KILL', 'EIO', 'ENOSPC', 'DEAD', 'FULL', 'die', 'fail', 'power cut'] as const
 const stages: readonly (readonly [string, RegExp])[] = [
-  ['start-up and replay', /^(open|reconcile)/],
+  ['start-up and replay', /^(open$|reconcile)/],
   ['accept', /^job\.accept/],
   ['claim, prepare', /^(opened|run\.prepare)/],
   ['intend', /^(job|run)\.intend/],

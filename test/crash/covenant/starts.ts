@@ -20,10 +20,11 @@ export type Start = {
 
 /**
  * `nothing`: there is no directory. `warm`: jobs of other clients have come to their end. `died`: on top of that a
- * life was killed at a named point. `hurt`: a whole life, and then something changed the files.
+ * life was killed at a named point. `unsynced`: a life was killed at the sync of its first commit, so that
+ * what the next life finds is not on the disk. `hurt`: a whole life, and then something changed the files.
  */
 export type Made =
-  | { readonly kind: 'nothing' | 'warm'; readonly harm?: undefined }
+  | { readonly kind: 'nothing' | 'warm' | 'unsynced'; readonly harm?: undefined }
   | { readonly kind: 'died'; readonly point: string; readonly harm?: (dataDir: string) => void }
   | { readonly kind: 'hurt'; readonly harm: (dataDir: string) => void }
 
@@ -40,6 +41,7 @@ const whole = { fenced: [], from: undefined, to: undefined }
 export const starts: readonly Start[] = [
   { ...whole, name: 'fresh', op: 'serve', made: { kind: 'nothing' }, to: 'opened' },
   { ...whole, name: 'serve', op: 'serve', made: { kind: 'warm' }, from: 'opened' },
+  { ...whole, name: 'again', op: 'serve', made: { kind: 'unsynced' }, to: 'run.sign.before' },
   resume('accepted', { kind: 'died', point: 'job.accept.afterCommit' }, comparing),
   resume('intended', { kind: 'died', point: 'job.intend.afterCommit' }, comparing),
   resume('asked', { kind: 'died', point: 'run.sign.after' }),
