@@ -9,7 +9,7 @@ const rooms = {
   store: [
     'base/',
     'wallet/(store|changeset|account|network|pool)\\.ts',
-    'covenant/(store|job|request|json-body|request-fields|field-kinds|canonical|digest|decode)\\.ts',
+    'covenant/(store|job|request|json-body|request-fields|field-kinds|canonical|digest|decode|normalize|transaction)\\.ts',
   ],
   datadir: ['base/', 'vault/', 'wallet/', 'covenant/', 'store/'],
   config: ['base/'],
@@ -18,6 +18,7 @@ const rooms = {
     'config\\.ts',
     'datadir/',
     'holdfast\\.ts',
+    'signing\\.ts',
     'covenant/',
     'chain/(ethereum/|bitcoin/)?reader\\.ts',
     'wallet/manager\\.ts',
@@ -47,6 +48,7 @@ const files = {
     'covenant/',
     'store/',
   ],
+  'signing\\.ts': ['base/', 'config\\.ts', 'vault/', 'signer/', 'chain/', 'covenant/'],
   'index\\.ts': ['base/', 'holdfast\\.ts', '[a-z]+/index\\.ts'],
 }
 

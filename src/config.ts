@@ -15,6 +15,7 @@ import { type CheckTrustRoots, trustRootProblems } from './config/trust-root-che
 export type { Environment, Flags } from './config/environment.js'
 export { type ListedSetting, listSettings } from './config/listing.js'
 export { type PassphraseSource, passphraseSource } from './config/passphrase-source.js'
+export { readSourcePassword } from './config/password-file.js'
 export type { FoundFile, ReadFile } from './config/private-file.js'
 export {
   ConfigMalformed,

@@ -30,13 +30,12 @@ describe('the settings of the chains', () => {
   })
 
   it.each([
-    ['endpoints alone', ethereum(`${bridge}\nendpoints = ["http://h"]`), 'bitcoin.sources: empty'],
-    ['sources alone', bitcoin('{ url = "tcp://h:1" }'), 'ethereum.endpoints: empty'],
     [
-      'both without the Bridge',
-      `${ethereum('endpoints = ["http://h"]')}\n${bitcoin('{ url = "tcp://h:1" }')}`,
+      'endpoints without the Bridge',
+      ethereum('endpoints = ["http://h"]'),
       'ethereum.bridgeAddress: missing',
     ],
+    ['sources alone', bitcoin('{ url = "tcp://h:1" }'), 'ethereum.endpoints: empty'],
     ['no address', ethereum('endpoints = ["ws://h"]'), 'ethereum.endpoints[0]: no such address'],
     [
       'a password in an endpoint',
@@ -51,6 +50,7 @@ describe('the settings of the chains', () => {
     ['{ url = "ftp://h" }', 'url is no source'],
     ['{ url = "tcp://h" }', 'url is no source'],
     ['{ url = "http://u:p@h" }', 'url holds a user name'],
+    ['{ url = "ssl://h:1", fingerprint = "00" }', 'no fingerprint of an ssl server'],
     ['{ url = "tcp://h:1", user = "u" }', 'a user for an Electrum server'],
   ])('refuse the source %s', (source, want) => {
     expect(lines(both(source))).toEqual([`bitcoin.sources[0]: ${want}`])

@@ -68,3 +68,44 @@ export const exportPageJobs: number = 256
 export const exportRecordsMax: number = 10_000
 /** Bytes of log lines that wait for a reader; further lines are dropped and counted. */
 export const logBacklogBytesMax: number = 1024 * 1024
+/** Bytes of a Bitcoin transaction: the weight that a block may have, were all of it witness. */
+export const bitcoinTransactionBytesMax: number = 4_000_000
+/** Highest height of a Bitcoin block that is believed. */
+export const bitcoinHeightMax: number = 0x7fff_ffff
+/** Bytes of one answer of a Bitcoin node; the largest transaction written out in JSON stays below. */
+export const bitcoinAnswerBytesMax: number = 32 * 1024 * 1024
+/** Connections that are open at one time to one Bitcoin node. */
+export const bitcoinConnectionsMax: number = 8
+/** Milliseconds for which a Bitcoin node is taken to be on its network and synced without being asked again. */
+export const bitcoinNodeCheckMs: number = 60_000
+/** Blocks that a Bitcoin node may be behind the headers it has. */
+export const bitcoinBlocksBehindMax: number = 6
+/** Bitcoin sources that are asked one after the other. */
+export const bitcoinSourcesMax: number = 8
+/** Bytes of a Bitcoin node's cookie file. */
+export const cookieFileBytesMax: number = 4096
+/** Bytes of one line of an Electrum server: the largest transaction in hex, and slack. */
+export const electrumLineBytesMax: number = 16 * 1024 * 1024
+/** Requests to one Electrum server that wait for their answers. */
+export const electrumPendingMax: number = 1024
+/** Output scripts of one transaction whose histories are looked through. */
+export const electrumScriptsMax: number = 32
+/** Entries in one history or list of unspent outputs. */
+export const electrumHistoryMax: number = 100_000
+/** Transactions that are fetched to find the one that spends an output. */
+export const electrumSpendersMax: number = 64
+/** Milliseconds before a failed connection to an Electrum server is tried again: at first, and at most. */
+export const electrumBackoffMs: number = 250
+export const electrumBackoffMsMax: number = 30_000
+/** Bytes of one answer of a host chain's endpoint; a block's list of transaction hashes is the longest. */
+export const hostAnswerBytesMax: number = 2 * 1024 * 1024
+/** Endpoints of a host chain. */
+export const hostEndpointsMax: number = 64
+/** Wallets whose last warning is remembered. */
+export const warnedWalletsMax: number = 1024
+/** Bytes of one answer of the admin listener: a whole keep-core file as hex and as text. */
+export const adminAnswerBytesMax: number = 128 * 1024 * 1024
+/** Milliseconds that the command line waits for an answer of the admin listener. */
+export const adminAnswerMs: number = 60_000
+/** The same while the daemon reads its whole store. */
+export const adminVerifyMs: number = 3_600_000

@@ -1,17 +1,22 @@
 import { listedMax } from '../base/limits.js'
+import { type JobState, jobStates, parseRequestId, type RequestId } from '../covenant/job.js'
+import { isRoute, type Route } from '../covenant/request.js'
 import {
-  type Job,
-  type JobState,
-  jobStates,
-  parseRequestId,
-  type RequestId,
-} from '../covenant/job.js'
-import { type JobView, listJobs, viewJob } from '../datadir/jobs-view.js'
-import { note, printResult, renderFacts, renderTable } from './output.js'
+  type JobsDocument,
+  type JobViewDocument,
+  jobsDocument,
+  jobViewDocument,
+} from '../datadir/job-documents.js'
+import { listJobs, viewJob } from '../datadir/jobs-view.js'
+import { nextCommand } from './next-command.js'
+import { note, type Output, printResult, renderFacts, renderTable } from './output.js'
+import { printable } from './printable.js'
+import { reach, type Target, type TargetFlags, targetOf } from './target.js'
 import { type Context, Usage } from './usage.js'
 
-export type ListFlags = {
+export type ListFlags = TargetFlags & {
   readonly state?: string
+  readonly route?: string
   readonly limit?: string
   readonly after?: string
 }
@@ -20,71 +25,93 @@ export type ListFlags = {
 const limitDefault = 100
 
 /** `covenant list`: jobs in the order they were accepted; changes nothing. */
-export async function covenantList({ output, dataDir }: Context, flags: ListFlags): Promise<void> {
+export async function covenantList(context: Context, flags: ListFlags): Promise<void> {
   const query = {
     state: parseState(flags.state),
+    route: parseRoute(flags.route),
     limit: parseLimit(flags.limit),
     after: parseAfter(flags.after),
   }
-  const { jobs, next, quarantined } = await listJobs(dataDir.path, query)
-  const result = {
-    jobs: jobs.map(summaryOf),
-    next: next === undefined ? null : Number(next),
-    quarantined,
-  }
-  if (quarantined > 0) {
-    note(output, `Set aside: ${quarantined}; "holdfast store verify" names them.`)
-  }
-  if (next !== undefined) note(output, `Next: holdfast covenant list --after ${next}`)
-  await printResult(output, result, () => {
-    const rows = jobs.map(({ seq, requestId, state, outpoint, updatedAt, detail }) => {
-      return [String(seq), requestId, state, outpoint, updatedAt, printable(detail)]
-    })
-    const columns = ['seq', 'request', 'state', 'outpoint', 'updated', 'detail']
-    return rows.length === 0 ? '' : renderTable({ columns, rows })
-  })
-  if (jobs.length === 0) note(output, 'No jobs here.')
+  const target = targetOf(context, flags)
+  const { output } = context
+  const found = await reach(
+    target,
+    async (directory) => jobsDocument(await listJobs(directory, query)),
+    // The daemon makes it with the same function; it is shown, nothing is done by it.
+    async (client) => (await client.get(`/jobs?${queryText(query)}`)) as JobsDocument,
+  )
+  await printResult(output, found, () => renderJobs(found.jobs))
+  hint(output, target, found, flags)
 }
 
 /** `covenant show`: one job with its timeline, its intent and its result; changes nothing. */
-export async function covenantShow({ output, dataDir }: Context, idText: string): Promise<void> {
-  const view = await viewJob(dataDir.path, parseId(idText))
-  const { job, timeline, intent, result, canonicalRequest } = view
-  const shown = {
-    ...summaryOf(job),
-    requestDigest: job.requestDigest,
-    depositorEthAddress: job.depositorEthAddress,
-    ...(job.endBlock === undefined ? {} : { endBlock: String(job.endBlock) }),
-    timeline: timeline.map(({ at, what, detail, seq }) => ({
-      ...{ at, what, detail },
-      ...(seq === undefined ? {} : { seq: Number(seq) }),
-    })),
-    intent: intent === undefined ? null : intentOf(intent),
-    result: result ?? null,
-    canonicalRequest,
+export async function covenantShow(
+  context: Context,
+  idText: string,
+  flags: TargetFlags,
+): Promise<void> {
+  const { output } = context
+  const id = parseId(idText)
+  const target = targetOf(context, flags)
+  const shown = await reach(
+    target,
+    async (directory) => jobViewDocument(await viewJob(directory, id)),
+    // As in the list.
+    async (client) => (await client.get(`/jobs/${id}`)) as JobViewDocument,
+  )
+  await printResult(output, shown, () => render(shown))
+  if (shown.held) note(output, `Held since its import. To let it run: ${resumeCommand(target, id)}`)
+}
+
+/** The command that lets a held job run. */
+export function resumeCommand(target: Target, id: string): string {
+  const reason = 'looked at, may run'
+  return nextCommand(target, 'covenant', 'resume', id, '--reason', reason)
+}
+
+function queryText(query: Readonly<Record<string, string | number | bigint | undefined>>): string {
+  const given = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) given.set(name, String(value))
   }
-  await printResult(output, shown, () => render(view))
+  return given.toString()
 }
 
-function summaryOf(job: Job): Readonly<Record<string, unknown>> {
-  const { requestId, route, routeRequestId, state, detail, reason, outpoint, walletKey } = job
-  const { createdAt, updatedAt, completedAt, failedAt, attempts, nextAtMs, held, seq } = job
-  return {
-    ...{ requestId, route, routeRequestId, state, detail, reason, outpoint, walletKey },
-    ...{ createdAt, updatedAt, completedAt, failedAt, attempts },
-    ...(nextAtMs === 0 ? {} : { nextAt: new Date(nextAtMs).toISOString() }),
-    held,
-    seq: Number(seq),
+function renderJobs(jobs: JobsDocument['jobs']): Promise<string> | string {
+  const rows = jobs.map(({ seq, requestId, state, held, outpoint, updatedAt, detail }) => {
+    const shown = held ? `${state} (held)` : state
+    return [String(seq), requestId, shown, outpoint, updatedAt, printable(detail)]
+  })
+  const columns = ['seq', 'request', 'state', 'outpoint', 'updated', 'detail']
+  return rows.length === 0 ? '' : renderTable({ columns, rows })
+}
+
+/** Says what to type next. */
+function hint(
+  output: Output,
+  target: Target,
+  { jobs, next, quarantined }: JobsDocument,
+  { state, route }: ListFlags,
+): void {
+  if (jobs.length === 0) note(output, 'No jobs here.')
+  const held = jobs.find((job) => job.held)
+  if (held !== undefined) {
+    note(output, `Held jobs wait to be resumed: ${resumeCommand(target, held.requestId)}`)
   }
+  if (quarantined > 0) {
+    note(output, `Set aside: ${quarantined}. Next: ${nextCommand(target, 'quarantine', 'list')}`)
+  }
+  if (next === null) return
+  const filters = [
+    ...(state === undefined ? [] : ['--state', state]),
+    ...(route === undefined ? [] : ['--route', route]),
+  ]
+  const more = nextCommand(target, 'covenant', 'list', '--after', String(next), ...filters)
+  note(output, `Next: ${more}`)
 }
 
-type Intent = NonNullable<JobView['intent']>
-
-function intentOf({ outpoint, sighash, unsignedTransaction }: Intent): Intent {
-  return { outpoint, sighash, unsignedTransaction }
-}
-
-async function render({ job, timeline, intent, result }: JobView): Promise<string> {
+async function render(job: JobViewDocument): Promise<string> {
+  const { intent, result, timeline } = job
   const facts: (readonly [string, string])[] = [
     ['request', job.requestId],
     ['route', job.route],
@@ -115,7 +142,13 @@ function parseState(text: string | undefined): JobState | undefined {
   return state
 }
 
-function parseLimit(text: string | undefined): number {
+function parseRoute(text: string | undefined): Route | undefined {
+  if (text === undefined || isRoute(text)) return text
+  throw new Usage('--route wants qc_v1 or self_v1')
+}
+
+/** @throws Usage unless it is 1 to 10,000; 100 when it is left out */
+export function parseLimit(text: string | undefined): number {
   if (text === undefined) return limitDefault
   const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0
   if (limit < 1 || limit > listedMax) throw new Usage(`--limit wants 1 to ${listedMax}`)
@@ -128,18 +161,12 @@ function parseAfter(text: string | undefined): bigint | undefined {
   return BigInt(text)
 }
 
-function parseId(text: string): RequestId {
+/** @throws Usage unless the text is a request id */
+export function parseId(text: string): RequestId {
   try {
     return parseRequestId(text)
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     throw new Usage(error.message, 'Copy the id from "holdfast covenant list".')
   }
-}
-
-/** Text of others: what a terminal would act on is shown instead. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
-    return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`
-  })
 }

@@ -8,15 +8,19 @@ import { Usage } from './usage.js'
 const failed = 1
 const usage = 2
 const refused = 3
+const unavailable = 4
 
 /** Exit status of each error code; every other failure is 1, and 4 is for sources that are away. */
 const exitStatus: ReadonlyMap<string, number> = new Map([
   ['Usage', usage],
+  ['AdminInputInvalid', usage],
   ['InvalidNetwork', usage],
   ['InvalidBirthHeight', usage],
   ['LabelInvalid', usage],
   ['ConfigMalformed', usage],
 
+  ['AdminTokenRefused', refused],
+  ['AdminTokenWanted', refused],
   ['AlreadyOpen', refused],
   ['ConfigRefused', refused],
   ['Corruption', refused],
@@ -27,17 +31,21 @@ const exitStatus: ReadonlyMap<string, number> = new Map([
   ['InsecureDataDir', refused],
   ['InsecureParentDir', refused],
   ['IntegrityCheckFailed', refused],
+  ['IntentInUse', refused],
   ['InvalidMnemonic', refused],
   ['KeepCoreLocked', refused],
   ['LedgerForeign', refused],
   ['ListenerUnprotected', refused],
   ['KeyFenced', refused],
+  ['KeyMismatch', refused],
+  ['LabelTaken', refused],
   ['MalformedSchemaHistory', refused],
   ['MalformedVault', refused],
   ['MigrationChanged', refused],
   ['NotAJobDb', refused],
   ['NotAWalletDb', refused],
   ['PassphraseLength', refused],
+  ['ResolutionRefused', refused],
   ['SchemaTooNew', refused],
   ['SymlinkRefused', refused],
   ['TrustRootInvalid', refused],
@@ -49,6 +57,12 @@ const exitStatus: ReadonlyMap<string, number> = new Map([
   ['WalletQuarantined', refused],
   ['WordsFileExists', refused],
   ['WrongPassphrase', refused],
+
+  ['BitcoinUnavailable', unavailable],
+  ['ChainUnavailable', unavailable],
+  ['WalletRegistryUnavailable', unavailable],
+  ['DaemonNotReady', unavailable],
+  ['DaemonUnreachable', unavailable],
 ])
 
 async function main(argv: readonly string[]): Promise<void> {

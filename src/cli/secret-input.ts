@@ -1,5 +1,6 @@
 import { createReadStream, fstatSync } from 'node:fs'
 import { wipe } from '../base/bytes.js'
+import { isPrivateKey } from '../base/curve.js'
 import { HoldfastError, isHoldfastError } from '../base/errors.js'
 import { Usage } from './usage.js'
 
@@ -39,6 +40,55 @@ export async function readPassphrase(source: string): Promise<Uint8Array> {
   const passphrase = bytes.slice(0, end)
   wipe(bytes)
   return passphrase
+}
+
+/**
+ * Reads a private key of 32 bytes written as 64 hex digits; the caller wipes it.
+ *
+ * @throws SecretInputFailed, Usage
+ */
+export async function readPrivateKey(source: string): Promise<Uint8Array> {
+  const bytes = await readSource('key', source)
+  try {
+    const key = decodeHex(bytes)
+    if (key !== undefined && isPrivateKey(key)) return key
+    wipe(key)
+    throw new SecretInputFailed('key', 'want 64 hex digits, a number within the curve order')
+  } finally {
+    wipe(bytes)
+  }
+}
+
+/** 64 hex digits with or without 0x, between blanks; no text is made of them, since text cannot be wiped. */
+function decodeHex(bytes: Uint8Array): Uint8Array | undefined {
+  let start = 0
+  let end = bytes.length
+  while (end > start && isBlank(bytes[end - 1])) end -= 1
+  while (start < end && isBlank(bytes[start])) start += 1
+  if (bytes[start] === 0x30 && bytes[start + 1] === 0x78) start += 2
+  if (end - start !== 64) return undefined
+  const key = new Uint8Array(32)
+  for (let at = 0; at < 32; at += 1) {
+    const high = digitOf(bytes[start + 2 * at])
+    const low = digitOf(bytes[start + 2 * at + 1])
+    if (high === undefined || low === undefined) {
+      wipe(key)
+      return undefined
+    }
+    key[at] = high * 16 + low
+  }
+  return key
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d
+}
+
+function digitOf(byte: number | undefined): number | undefined {
+  if (byte === undefined) return undefined
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
+  const lower = byte | 0x20
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : undefined
 }
 
 async function readSource(what: string, source: string): Promise<Uint8Array> {

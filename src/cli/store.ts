@@ -1,29 +1,34 @@
-import { type StoreVerification, verifyStore } from '../datadir/store-verify.js'
-import { printable } from './covenant-view.js'
+import { adminVerifyMs } from '../base/limits.js'
+import { type VerificationDocument, verificationDocument } from '../datadir/job-documents.js'
+import { verifyStore } from '../datadir/store-verify.js'
+import { nextCommand } from './next-command.js'
 import { note, printResult, renderFacts, renderTable } from './output.js'
+import { printable } from './printable.js'
+import { describeBlocks } from './quarantine-view.js'
+import { reach, type TargetFlags, targetOf } from './target.js'
 import type { Context } from './usage.js'
 
 /** `store verify`: compares the witnesses of the job store; status 3 when anything is damaged or fenced. */
-export async function storeVerify({ output, dataDir }: Context): Promise<void> {
-  const found = await verifyStore(dataDir.path)
-  if (!found.ok) process.exitCode = 3
-  const { ok, checks, newKeys = null, report, fenced } = found
-  const counts = report && { ...report, lines: Number(report.lines), rows: Number(report.rows) }
-  const result = {
-    ...{ ok, checks, newKeys, report: counts ?? null },
-    fenced: fenced.map(({ foundAtMs, sizeBytes, requestId, ...record }) => ({
-      ...record,
-      ...(requestId === undefined ? {} : { requestId }),
-      size: sizeBytes,
-      foundAt: new Date(foundAtMs).toISOString(),
-    })),
-  }
-  if (fenced.length > 0)
+export async function storeVerify(context: Context, flags: TargetFlags): Promise<void> {
+  const { output } = context
+  const target = targetOf(context, flags)
+  const result = await reach(
+    target,
+    async (directory) => verificationDocument(await verifyStore(directory)),
+    // The daemon makes it with the same function; it is shown, nothing is done by it.
+    async (client) =>
+      (await client.post('/store/verify', '{}', adminVerifyMs)) as VerificationDocument,
+  )
+  if (!result.ok) process.exitCode = 3
+  const { fenced } = result
+  if (fenced.length > 0) {
     note(output, `Records that keep keys or outpoints closed: ${fenced.length}`)
-  await printResult(output, result, () => render(found))
+    note(output, `Next: ${nextCommand(target, 'quarantine', 'list')}`)
+  }
+  await printResult(output, result, () => render(result))
 }
 
-async function render({ checks, report, fenced }: StoreVerification): Promise<string> {
+async function render({ checks, report, fenced }: VerificationDocument): Promise<string> {
   const parts = [
     await renderTable({
       columns: ['check', '', 'detail', 'remedy'],
@@ -32,14 +37,12 @@ async function render({ checks, report, fenced }: StoreVerification): Promise<st
       }),
     }),
   ]
-  if (report !== undefined) {
+  if (report !== null) {
     parts.push(renderFacts(Object.entries(report).map(([name, value]) => [name, String(value)])))
   }
   if (fenced.length > 0) {
     const rows = fenced.map(({ id, reason, blocks, remedy }) => {
-      const keys = blocks.keys.map(({ route, routeRequestId }) => `${route}:${routeRequestId}`)
-      const closed = [...(blocks.everyNewKey ? ['every new key'] : []), ...keys]
-      return [id, printable(reason), printable([...closed, ...blocks.outpoints].join(', ')), remedy]
+      return [id, printable(reason), describeBlocks(blocks), remedy]
     })
     parts.push(await renderTable({ columns: ['record', 'reason', 'keeps closed', 'remedy'], rows }))
   }

@@ -12,13 +12,20 @@ import { parseNetwork } from '../wallet/network.js'
 import { note, type Output, printResult, renderFacts, renderTable } from './output.js'
 import { askPhrase, canAsk } from './prompt.js'
 import { readPhrase } from './secret-input.js'
+import { reach, type TargetFlags, targetOf } from './target.js'
 import { type Context, Usage } from './usage.js'
 import { renderAccounts, summaryOf } from './wallet-view.js'
 import { phraseProblem } from './words.js'
 
 /** `wallet list`: every wallet with its state, and the damaged ones with the reason. */
-export async function walletList({ output, dataDir }: Context): Promise<void> {
-  const outcome = await loadExisting(dataDir.path)
+export async function walletList(context: Context, flags: TargetFlags): Promise<void> {
+  const { output } = context
+  const outcome = await reach(
+    targetOf(context, flags),
+    loadExisting,
+    // The daemon lists the same; it is shown, nothing is done by it.
+    async (client) => (await client.get('/wallets')) as Listing,
+  )
   const { wallets, quarantined } = outcome
   if (quarantined.length > 0) {
     note(output, `${quarantined.length} damaged; "holdfast doctor" looks closer.`)

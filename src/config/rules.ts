@@ -1,3 +1,4 @@
+import { bitcoinSourcesMax } from '../base/limits.js'
 import { isLoopback, listenHost } from '../base/loopback.js'
 import type { Problem } from './problem.js'
 import type { BitcoinSourceSetting, Settings, TrustRootLists } from './settings.js'
@@ -77,20 +78,24 @@ export const rules: readonly Rule[] = [
     place: ownPlace,
     keys: ['ethereum.bridgeAddress', 'ethereum.endpoints', 'bitcoin.sources'],
     judge: ({ ethereum, bitcoin }) => {
-      const remedy = 'Set all three of bridgeAddress, endpoints and sources, or none of the lists.'
-      const [hosts, sources] = [ethereum.endpoints.length, bitcoin.sources.length]
-      if (hosts === 0 && sources === 0) return []
-      if (hosts === 0) return [refuse('ethereum.endpoints', 'empty beside bitcoin.sources', remedy)]
-      if (sources === 0)
-        return [refuse('bitcoin.sources', 'empty beside ethereum.endpoints', remedy)]
-      if (ethereum.bridgeAddress !== undefined) return []
+      const hosts = ethereum.endpoints.length
+      const remedy = 'Set it under [ethereum].'
+      if (hosts === 0 && bitcoin.sources.length > 0) {
+        return [refuse('ethereum.endpoints', 'empty beside bitcoin.sources', remedy)]
+      }
+      if (hosts === 0 || ethereum.bridgeAddress !== undefined) return []
       return [refuse('ethereum.bridgeAddress', 'missing beside ethereum.endpoints', remedy)]
     },
   },
   {
     place: ownPlace,
     keys: ['bitcoin.sources'],
-    judge: ({ bitcoin }) => bitcoin.sources.flatMap(judgeSource),
+    judge: ({ bitcoin: { sources } }) => {
+      const wrong = `${sources.length} entries, want at most ${bitcoinSourcesMax}`
+      return sources.length > bitcoinSourcesMax
+        ? [refuse('bitcoin.sources', wrong, 'Leave some out.')]
+        : sources.flatMap(judgeSource)
+    },
   },
   {
     place: ownPlace,
@@ -155,6 +160,10 @@ function judgeSource(source: BitcoinSourceSetting, index: number): readonly Prob
   if (hostname === '' || !(isNode || isElectrum)) return [refuse(key, 'url is no source', remedy)]
   if (username !== '' || password !== '') {
     return [refuse(key, 'url holds a user name', 'Use the keys user and passwordFile.')]
+  }
+  const pinned = source.fingerprint?.replaceAll(':', '')
+  if (pinned !== undefined && !(protocol === 'ssl:' && /^[0-9a-f]{64}$/i.test(pinned))) {
+    return [refuse(key, 'no fingerprint of an ssl server', 'Want the SHA-256 of its certificate.')]
   }
   const isNamed = source.user !== undefined || source.passwordFile !== undefined
   if (isElectrum && isNamed) return [refuse(key, 'a user for an Electrum server', 'Leave it out.')]

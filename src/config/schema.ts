@@ -64,9 +64,10 @@ const sections: { readonly [Name in keyof SectionSettings]: Codecs<SectionSettin
   bitcoin: {
     network: oneOf(bitcoinNetworkNames, 'mainnet'),
     sources: withPath(
-      tables<BitcoinSourceSetting>(['url'], ['user', 'passwordFile']),
+      tables<BitcoinSourceSetting>(['url'], ['user', 'passwordFile', 'fingerprint']),
       'passwordFile',
     ),
+    feeSatsMax: bigWhole(1_000_000n),
     requestTimeoutMs: whole(10_000, 1, 600_000),
   },
   admin: { port: whole(9703, 0, 65_535), listenAddress: text('127.0.0.1'), tokenFile: path() },

@@ -81,6 +81,8 @@ export type BitcoinSourceSetting = {
   readonly user?: string | undefined
   /** File that holds the password of `user`. */
   readonly passwordFile?: string | undefined
+  /** SHA-256 of the one certificate that an `ssl` server may show: 64 hex digits; without it the usual checks hold. */
+  readonly fingerprint?: string | undefined
 }
 
 /** `[bitcoin]`: what is ours in a section that keep-core has too. */
@@ -89,6 +91,8 @@ export type BitcoinSettings = {
   readonly network: (typeof bitcoinNetworkNames)[number]
   /** Asked in this order. */
   readonly sources: readonly BitcoinSourceSetting[]
+  /** Highest fee of a covenant that is signed, in satoshis; default 1 000 000. */
+  readonly feeSatsMax: bigint
   /** Default 10 000, 1 to 600 000. */
   readonly requestTimeoutMs: number
 }

@@ -1,6 +1,7 @@
 import type { FailureReason, FinalTransition, Job } from './job.js'
-import type { Hex, Request } from './request.js'
+import type { Hex, Request, SignerApproval } from './request.js'
 import type { Intent } from './store.js'
+import type { Extend } from './wallet-lock.js'
 
 /** What one source says of the host chain's height in blocks. */
 export type SourceHeight = { readonly source: string; readonly height: bigint }
@@ -14,6 +15,8 @@ export type Prepared =
       readonly publicKey: Hex
       readonly plan: unknown
     }
+  /** Nothing is left to sign: the spend that an earlier try recorded has come to light, signed. */
+  | { readonly kind: 'done'; readonly transition: FinalTransition }
   /** A passing fault: try later. `detail` is what a client reads meanwhile. */
   | { readonly kind: 'defer'; readonly detail: string; readonly cause?: Error }
   /** A final fault. */
@@ -31,8 +34,12 @@ export type Finished =
  * @remarks Everything is cancellable. A rejected promise counts as a passing fault.
  */
 export interface Engine {
-  /** Reads the chain and builds the spend; changes nothing. Called outside the wallet's lock. */
-  prepare(job: Job, signal: AbortSignal): Promise<Prepared>
+  /**
+   * Reads the chain and builds the spend; changes nothing. Called outside the wallet's lock.
+   *
+   * @param earlier the intent that an earlier try recorded for this job
+   */
+  prepare(job: Job, signal: AbortSignal, earlier?: Intent): Promise<Prepared>
   /** Last look before signing, inside the wallet's lock: is the wallet still live? */
   confirm(job: Job, plan: unknown, signal: AbortSignal): Promise<Prepared>
   /** Verifies the signature and assembles the artefact. */
@@ -41,4 +48,36 @@ export interface Engine {
   readonly heights?: (signal: AbortSignal) => Promise<readonly SourceHeight[]>
   /** Judges a submit's certificate on the chain; throws InvalidInput with the wire's text. */
   readonly verifySignerApproval?: (request: Request, signal: AbortSignal) => Promise<void>
+  /**
+   * Has a wallet sign a certificate; throws InvalidInput with the wire's text.
+   *
+   * @remarks Nothing is signed outside of `slot.alone`.
+   */
+  readonly issueSignerApprovalCertificate?: (
+    ask: CertificateAsk,
+    slot: CertificateSlot,
+    signal: AbortSignal,
+  ) => Promise<SignerApproval>
+}
+
+/** What a certificate is asked for. */
+export type CertificateAsk = {
+  /** HASH160 of the compressed wallet key, 20 bytes. */
+  readonly walletPublicKeyHash: Uint8Array
+  /** 32 bytes, derived from the approvals and never taken from a caller. */
+  readonly approvalDigest: Hex
+  /** Last height of the host chain that the certificate is good at. */
+  readonly endBlock: bigint
+}
+
+/** What the service gives an engine that signs a certificate. */
+export interface CertificateSlot {
+  /** The highest height of the host chain that any source claims. @throws HostHeightUnavailable */
+  heightBlocks(signal: AbortSignal): Promise<bigint>
+  /**
+   * Runs a signing while no other one of the wallet goes on, and only once it is on record.
+   *
+   * @throws IssuerBusy when the wallet is being signed with
+   */
+  alone<T>(walletKey: Hex, work: (extend: Extend) => Promise<T>): Promise<T>
 }

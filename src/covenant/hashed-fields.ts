@@ -106,14 +106,19 @@ export function planCommitmentInput(
   request: Pick<Request, 'reserve' | 'epoch' | 'activeOutpoint' | 'destinationCommitmentHash'>,
   plan: MigrationTransactionPlan,
 ): PlanCommitmentInput {
-  const { reserve, epoch, activeOutpoint, destinationCommitmentHash } = request
   return {
-    ...plan,
-    reserve,
-    epoch,
-    activeOutpointTxid: activeOutpoint.txid,
-    activeOutpointVout: activeOutpoint.vout,
-    destinationCommitmentHash,
+    planVersion: plan.planVersion,
+    reserve: request.reserve,
+    epoch: request.epoch,
+    activeOutpointTxid: request.activeOutpoint.txid,
+    activeOutpointVout: request.activeOutpoint.vout,
+    destinationCommitmentHash: request.destinationCommitmentHash,
+    inputValueSats: plan.inputValueSats,
+    destinationValueSats: plan.destinationValueSats,
+    anchorValueSats: plan.anchorValueSats,
+    feeSats: plan.feeSats,
+    inputSequence: plan.inputSequence,
+    lockTime: plan.lockTime,
   }
 }
 

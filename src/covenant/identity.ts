@@ -14,14 +14,19 @@ export type JobOrigin = {
 }
 
 /** The fixed part of a job for a normalised request. @throws RangeError unless its outpoint is hex */
-export function identityOf({ nowMs, ...origin }: JobOrigin): JobIdentity {
-  const { request } = origin
+export function identityOf(origin: JobOrigin): JobIdentity {
+  // Field by field: taking one out and spreading the rest is a twentieth of the work of a submit.
+  const { requestId, route, routeRequestId, depositorEthAddress, request, nowMs } = origin
   return {
-    ...origin,
+    requestId,
+    route,
+    routeRequestId,
     requestDigest: normalizedDigest(request),
+    depositorEthAddress,
     outpoint: outpointOf(request.activeOutpoint),
     walletKey: walletKeyOf(request.scriptTemplate),
     endBlock: request.signerApproval?.endBlock ?? undefined,
     createdAt: timestamp(nowMs),
+    request,
   }
 }

@@ -1,4 +1,6 @@
 export { JobNotFound, KeyFenced } from './answer.js'
+export { CertificateMalformed } from './certificate.js'
+export { WalletRegistryUnavailable } from './covenant-wallet.js'
 export { decodeIssue, decodePoll, decodeRequest, decodeSubmit } from './decode.js'
 export {
   approvalDigest,
@@ -17,8 +19,25 @@ export {
   scriptHash,
   signerSetHash,
 } from './digest.js'
-export type { Engine, Finished, Prepared, SourceHeight } from './engine.js'
+export type {
+  CertificateAsk,
+  CertificateSlot,
+  Engine,
+  Finished,
+  Prepared,
+  SourceHeight,
+} from './engine.js'
 export { MalformedBody } from './field-kinds.js'
+export {
+  completeHandoff,
+  type HandoffBundle,
+  type HandoffContext,
+  type HandoffFault,
+  type HandoffVerdict,
+  handoffContext,
+  handoffPayloadHash,
+  verifyHandoff,
+} from './handoff.js'
 export type {
   DestinationCommitmentInput,
   PlanCommitmentInput,
@@ -27,6 +46,7 @@ export type {
 export { destinationCommitmentText, planCommitmentInput } from './hashed-fields.js'
 export { HeightImplausible } from './height.js'
 export { InvalidInput } from './invalid-input.js'
+export { type IssueDeps, IssuerBusy, issueCertificate } from './issue.js'
 export type {
   Artefact,
   FailureReason,
@@ -71,6 +91,8 @@ export type {
 export { actionOf, isRoute, requiredRoles } from './request.js'
 export { type RunFaultPoint, runFaultPoints, SpendMismatch } from './run.js'
 export { type Scheduler, systemScheduler } from './schedule.js'
+export { witnessScript, witnessScriptHashOutput } from './script.js'
+export type { ScriptFault } from './script-run.js'
 export {
   type CovenantService,
   type CovenantServiceDeps,
@@ -80,6 +102,9 @@ export {
 } from './service.js'
 export type { CovenantSettings } from './settings.js'
 export type { Signer } from './signer.js'
+export { type SigningEngineDeps, type SigningGate, signingEngine } from './signing-engine.js'
+export { buildSpend, psbtHash, type SpendLimits, signedSpend, type UnsignedSpend } from './spend.js'
+export { checkSpend, type SpendFault, type SpendVerdict } from './spend-check.js'
 export type { AcceptOutcome, Fence, FindOutcome, Intent, JobStore, Lease } from './store.js'
 export {
   findCustodianRoot,

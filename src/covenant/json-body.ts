@@ -14,15 +14,43 @@ export function parseJsonBody(body: Uint8Array, bytesMax: number = covenantBodyB
   if (body.length > bytesMax) {
     throw new MalformedBody('', `is longer than ${bytesMax} bytes`)
   }
-  const { depth, keys } = survey(body)
+  const { depth, keys, isExact } = survey(body)
   // The parser recurses, so that depth is bounded before it runs.
   if (depth > covenantBodyDepthMax) {
     throw new MalformedBody('', `nests deeper than ${covenantBodyDepthMax} brackets`)
   }
-  const json = parseText(decodeUtf8(body))
+  const text = decodeUtf8(body)
+  const json = (isExact ? parseExact(text) : undefined) ?? parseText(text)
   // The parser does not report every repeated key, so that they are found by their number.
   if (countKeys(json) !== keys) throw new MalformedBody('', 'repeats a key')
   return json
+}
+
+/**
+ * Parses text whose numbers all fit the platform's own parser. The lossless one joins every string letter by letter,
+ * which costs a twentieth of a submit, and as much again when the strings are looked at.
+ *
+ * @returns undefined for what it does not take, so that one parser alone judges what is malformed.
+ */
+function parseExact(text: string): Json | undefined {
+  try {
+    return withBigints(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
+/** Puts bigints in the place of the numbers of a value that nobody else has. */
+function withBigints(json: unknown): Json {
+  if (typeof json === 'number') return BigInt(json)
+  if (typeof json !== 'object' || json === null) return json as Json
+  const values = json as Record<string, unknown>
+  for (const key of Object.keys(values)) {
+    const value = values[key]
+    const isNested = typeof value === 'object' && value !== null
+    if (typeof value === 'number' || isNested) values[key] = withBigints(value)
+  }
+  return values as Json
 }
 
 function parseText(text: string): Json {
@@ -47,23 +75,42 @@ function parseNumber(text: string): bigint | number {
   return /^\d{1,20}$/.test(text) ? BigInt(text) : Number.NaN
 }
 
-/** Depth and keys, seen from outside: exact up to the first syntax error, where the parser stops too. */
-function survey(body: Uint8Array): { readonly depth: number; readonly keys: number } {
+/** Digits of integers that a floating-point number certainly holds. */
+const exactDigitsMax = 15
+
+/**
+ * Depth and keys, seen from outside: exact up to the first syntax error, where the parser stops too.
+ * `isExact`: every number is a row of at most 15 digits.
+ */
+function survey(body: Uint8Array): {
+  readonly depth: number
+  readonly keys: number
+  readonly isExact: boolean
+} {
   let open = 0
   let depth = 0
   let keys = 0
+  let digits = 0
+  let isExact = true
   let inString = false
   for (let i = 0; i < body.length; i++) {
-    const byte = body[i]
+    const byte = body[i] ?? 0
     if (inString) {
       if (byte === 0x5c) i++
       else if (byte === 0x22) inString = false
-    } else if (byte === 0x22) inString = true
-    else if (byte === 0x3a) keys++
-    else if (byte === 0x7b || byte === 0x5b) depth = Math.max(depth, ++open)
-    else if (byte === 0x7d || byte === 0x5d) open--
+    } else if (byte >= 0x30 && byte <= 0x39) {
+      if (++digits > exactDigitsMax) isExact = false
+    } else {
+      // A sign, a fraction, or an exponent behind a digit; the others are of true and false.
+      if (byte === 0x2d || byte === 0x2e || (digits > 0 && (byte | 0x20) === 0x65)) isExact = false
+      digits = 0
+      if (byte === 0x22) inString = true
+      else if (byte === 0x3a) keys++
+      else if (byte === 0x7b || byte === 0x5b) depth = Math.max(depth, ++open)
+      else if (byte === 0x7d || byte === 0x5d) open--
+    }
   }
-  return { depth, keys }
+  return { depth, keys, isExact }
 }
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

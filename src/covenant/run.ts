@@ -98,14 +98,14 @@ export async function runJob(deps: RunDeps, claim: Claim, signals: RunSignals): 
 
 async function advance(deps: RunDeps, attempt: Try, signals: RunSignals): Promise<Ending> {
   const { engine, signer, locks } = deps
-  const { job } = attempt.claim
+  const { job, intent } = attempt.claim
   const { soon } = signals
   if (locks.isOverdue(job.walletKey)) {
     return { kind: 'defer', step: 'wallet', detail: details.wallet }
   }
   await pause(deps, 'run.prepare', soon)
-  const prepared = await within(engine.prepare(job, soon), soon, 'prepare')
-  if (prepared.kind !== 'sign') return endingOf(prepared, attempt)
+  const prepared = await within(engine.prepare(job, soon, intent), soon, 'prepare')
+  if (prepared.kind !== 'sign') return endingOf(deps, attempt, prepared, soon)
   const controlled = await within(signer.controls(prepared.publicKey, soon), soon, 'signer')
   if (!controlled) {
     return failure(attempt, 'POLICY_REJECTED', 'wallet is not controlled by this node')
@@ -134,7 +134,7 @@ async function signOnce(
 
   attempt.step = 'confirm'
   const confirmed = await within(engine.confirm(job, prepared.plan, soon), soon, 'confirm')
-  if (confirmed.kind !== 'sign') return endingOf(confirmed, attempt)
+  if (confirmed.kind !== 'sign') return endingOf(deps, attempt, confirmed, soon)
   const digest = digestOf(job, confirmed)
   throwIfAborted(soon, 'sign')
 
@@ -158,10 +158,7 @@ async function signOnce(
   const finishing = engine.finish(job, confirmed.plan, signature, last)
   const finished = await within(finishing, last, 'verify')
   await pause(deps, 'run.verify.after', last)
-  if (finished.kind !== 'done') return endingOf(finished, attempt)
-  // A result whose certificate lapsed while it was made is neither stored nor shown.
-  const late = await judgeCertificate(deps, attempt, last)
-  return late ?? { kind: 'settle', transition: finished.transition, releaseIntent: false }
+  return endingOf(deps, attempt, finished, last)
 }
 
 /** How a job ends whose certificate is not good now; undefined when it is, or when there is none. */
@@ -229,13 +226,32 @@ function conflictDetail(
   return `covenant output ${outpoint} is already committed to another transaction by ${who}`
 }
 
-function endingOf(
-  answer: Exclude<Prepared | Finished, { kind: 'sign' | 'done' }>,
+async function endingOf(
+  deps: RunDeps,
   attempt: Try,
-): Ending {
-  if (answer.kind === 'fail') return failure(attempt, answer.reason, answer.detail)
-  const { detail, cause } = answer
-  return { kind: 'defer', step: attempt.step, detail, ...(cause === undefined ? {} : { cause }) }
+  answer: Exclude<Prepared | Finished, { kind: 'sign' }>,
+  signal: AbortSignal,
+): Promise<Ending> {
+  switch (answer.kind) {
+    case 'done': {
+      // A result whose certificate lapsed while it was made is neither stored nor shown.
+      const late = await judgeCertificate(deps, attempt, signal)
+      return late ?? { kind: 'settle', transition: answer.transition, releaseIntent: false }
+    }
+    case 'fail':
+      return failure(attempt, answer.reason, answer.detail)
+    case 'defer': {
+      const { detail, cause } = answer
+      return {
+        kind: 'defer',
+        step: attempt.step,
+        detail,
+        ...(cause === undefined ? {} : { cause }),
+      }
+    }
+    default:
+      return unreachable(answer)
+  }
 }
 
 function failure(attempt: Try, reason: FailureReason, detail: string): Ending {

@@ -7,16 +7,24 @@ import { type Logger, silent } from '../base/log.js'
 import { createBackoff, forgetOldest } from './backoff.js'
 import type { Engine } from './engine.js'
 import { createHeightGuard } from './height.js'
+import { issueCertificate } from './issue.js'
 import type { RequestId, StepResult } from './job.js'
 import { createLapseWatch } from './lapse.js'
 import { pollCovenant } from './poll.js'
 import { createProgressBoard } from './progress.js'
-import type { ApprovalDomain, PollInput, Route, SubmitInput } from './request.js'
+import type {
+  ApprovalDomain,
+  IssueInput,
+  PollInput,
+  Route,
+  SignerApproval,
+  SubmitInput,
+} from './request.js'
 import { createRunner } from './runner.js'
 import { deadline, endsWithin, type Scheduler, systemScheduler } from './schedule.js'
 import { type CovenantSettings, readSettings } from './settings.js'
 import type { Signer } from './signer.js'
-import type { JobStore, StoreReadiness } from './store.js'
+import type { CertificateNote, JobStore, Operator, StoreReadiness } from './store.js'
 import { submitCovenant } from './submit.js'
 import type { TrustRoots } from './trust.js'
 import { createWalletLocks } from './wallet-lock.js'
@@ -70,6 +78,13 @@ export interface CovenantService {
    * CovenantServiceStopped, Aborted (500)
    */
   poll(input: PollInput, route: Route, signal?: AbortSignal): Promise<StepResult>
+  /**
+   * Has a wallet sign a signer approval certificate; absent when the engine cannot.
+   *
+   * @throws InvalidInput (400), IssuerBusy (503), and CovenantServiceStopped, HostHeightUnavailable, StoreFailed or what
+   * engine and signer throw (500)
+   */
+  readonly issue?: (input: IssueInput, signal?: AbortSignal) => Promise<SignerApproval>
   /** Lets the runner claim jobs, as soon as the store has compared its witnesses. */
   start(): void
   /**
@@ -143,8 +158,18 @@ export function openCovenantService(deps: CovenantServiceDeps): CovenantService 
     state = 'stopped'
   }
 
+  const { issueSignerApprovalCertificate } = engine
+  const issueDeps = issueSignerApprovalCertificate && {
+    ...{ engine: { issueSignerApprovalCertificate }, guard, locks, scheduler, trustRoots, domain },
+    record: (note: CertificateNote) => store.recordCertificate(note, certificateRoute),
+    walletWaitMs: issueWaitMs,
+  }
   let stopping: Promise<void> | undefined
   return {
+    ...(issueDeps && {
+      issue: (input: IssueInput, signal = neverAborted) =>
+        call([signal], (work) => issueCertificate(issueDeps, input, work)),
+    }),
     submit: (input, route, signal = neverAborted) =>
       call([], (work) => submitCovenant(submitDeps, input, route, { work, wait: signal })),
     poll: (input, route, signal = neverAborted) =>
@@ -169,6 +194,15 @@ export function openCovenantService(deps: CovenantServiceDeps): CovenantService 
       store: store.readiness(),
     }),
   }
+}
+
+/** A call for a certificate is sent away after so long, in milliseconds; it says itself when to come back. */
+const issueWaitMs = 5000
+
+/** Who a certificate is signed for, in the audit trail. */
+const certificateRoute: Operator = {
+  who: 'certificate route',
+  why: 'a client with the admin token asked for a signer approval certificate',
 }
 
 /** Brings jobs forward, each at most once in `everyMs`. */

@@ -1,6 +1,8 @@
 import type { RequestId } from './job.js'
 import type { Hex } from './request.js'
 
+export type { Hex } from './request.js'
+
 /**
  * Signs for wallets; local or remote, quick or slow, with or without deterministic nonces.
  *
@@ -10,6 +12,12 @@ import type { Hex } from './request.js'
 export interface Signer {
   /** Whether this signer holds the key. */
   controls(publicKey: Hex, signal: AbortSignal): Promise<boolean>
+  /**
+   * The compressed key of this signer that has a HASH160 of 20 bytes; undefined when it holds none.
+   *
+   * @remarks A signer that cannot tell leaves it out.
+   */
+  readonly findKey?: (pkh20: Uint8Array, signal: AbortSignal) => Promise<Hex | undefined>
   /** @returns a DER signature with low S over exactly these 32 bytes */
   sign(
     publicKey: Hex,

@@ -59,6 +59,14 @@ export type SettleOutcome =
 /** Who acts on a record by hand, and why; kept in the audit trail. */
 export type Operator = { readonly who: string; readonly why: string }
 
+/** What is put on record before a wallet is asked to sign a certificate. */
+export type CertificateNote = {
+  /** Compressed. */
+  readonly walletKey: Hex
+  readonly approvalDigest: Hex
+  readonly endBlock: bigint
+}
+
 /** A record that was set aside, and what it closes while it is. */
 export type QuarantineRecord = {
   readonly id: string
@@ -75,6 +83,21 @@ export type QuarantineRecord = {
   readonly sha256: string
   readonly sizeBytes: number
   readonly foundAtMs: number
+  /** `retired` records are settled: what they close stays closed for ever, and nobody needs to act. */
+  readonly state: 'open' | 'retired'
+}
+
+/** One quarantined record with all that is known of it. */
+export type QuarantineDetail = {
+  readonly record: QuarantineRecord
+  /** The damaged bytes as they were found. */
+  readonly raw: Uint8Array
+  /** What could be read of them, by field. */
+  readonly readable: Readonly<Record<string, string>>
+  /** What the database, the ledger and the imported file each say of it. */
+  readonly witnesses: readonly { readonly name: string; readonly says: string }[]
+  /** What would be taken now, the recommended way first. */
+  readonly ways: readonly { readonly how: Resolution['kind']; readonly effect: string }[]
 }
 
 /** There is no way to sign again. */
@@ -95,6 +118,13 @@ export type ReleaseOutcome =
   | { readonly kind: 'absent' }
   /** Only intents of final jobs can be released. */
   | { readonly kind: 'jobNotFinal'; readonly requestId: RequestId }
+
+export type ResumeOutcome =
+  | { readonly kind: 'resumed'; readonly job: Job }
+  /** The job runs by itself, or is final. */
+  | { readonly kind: 'notHeld'; readonly job: Job }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'fenced'; readonly fence: Fence }
 
 /** What comparing the two witnesses found and did. */
 export type ReconcileReport = {
@@ -144,6 +174,7 @@ export interface JobStore {
   /** In the order they were accepted, after `afterSeq`. */
   list(query: {
     readonly state?: JobState
+    readonly route?: Route
     readonly afterSeq?: bigint
     readonly limit: number
   }): Promise<readonly Job[]>
@@ -195,10 +226,18 @@ export interface JobStore {
   /** The unreleased intent on an outpoint. */
   findIntent(outpoint: Outpoint): Promise<(Intent & { readonly requestId: RequestId }) | undefined>
 
+  /** Lets an imported job run; written and synced as an `operate` line first. */
+  resume(id: RequestId, by: Operator): Promise<ResumeOutcome>
+
+  /** Open records first, each kind in the order it was found. */
   listQuarantined(limit: number): Promise<readonly QuarantineRecord[]>
+  findQuarantined(recordId: string): Promise<QuarantineDetail | undefined>
 
   /** Ends the quarantine of a record; with `dryRun` it only says what would change. */
   resolve(recordId: string, how: Resolution, by: Operator, dryRun: boolean): Promise<ResolveReport>
+
+  /** Puts a certificate that is about to be signed on record: an `operate` line, synced. */
+  recordCertificate(note: CertificateNote, by: Operator): Promise<void>
 
   /** Replays the ledger against the database; also runs by itself at open. */
   reconcile(signal: AbortSignal): Promise<ReconcileReport>
@@ -207,6 +246,8 @@ export interface JobStore {
   hostHeight(): bigint | undefined
   /** Raises it; durable with the next commit. */
   noteHostHeight(height: bigint): void
+  /** Puts it to a value by hand, also a lower one; written and synced as an `operate` line first. */
+  resetHostHeight(height: bigint, by: Operator): Promise<void>
 
   readiness(): StoreReadiness
 

@@ -7,7 +7,7 @@ import { type BucketSettings, createBuckets } from './buckets.js'
 import { answerCall } from './compatible-calls.js'
 import type { CompatibleService } from './compatible-service.js'
 import type { ListenAddress } from './listen.js'
-import { openWireServer, usualWireTimes, type WireTimes } from './wire-server.js'
+import { openWireServer, usualWireTimes, type WireLoad, type WireTimes } from './wire-server.js'
 import { withWorkLimit } from './work-limit.js'
 
 /** Limits of time, in milliseconds; the defaults are those of the contract. */
@@ -45,6 +45,8 @@ export type CompatibleListener = {
    * @param signal cuts the waiting short
    */
   readonly close: (signal?: AbortSignal) => Promise<void>
+  /** What clients keep it busy with now. */
+  readonly load: () => WireLoad
 }
 
 const usualTimes: CompatibleTimes = { ...usualWireTimes, workMs: 300_000 }
@@ -89,6 +91,7 @@ export async function openCompatibleListener(deps: CompatibleDeps): Promise<Comp
   let closing: Promise<void> | undefined
   return {
     address,
+    load: () => server.load(),
     close(signal) {
       closing ??= (async () => {
         work.abort(new RangeError('compatible listener: it is closing'))

@@ -8,19 +8,27 @@ const causesMax = 5
 
 /** Names of fields that hold secrets, or what clients sent. */
 const secretName =
-  /^(.*token|.*secret|.*password|.*passphrase|authorization|body|cookie|mnemonic|phrase|words|seed|privateKey|request|signature)$/i
+  /^(.*token|.*secrets?|.*passwords?|.*passphrases?|authorization|body|cookie|set-cookie|.*mnemonic|phrase|words|.*seed|.*privateKeys?|request|.*signatures?|typedKey)$/i
 
 /** Makes what is logged fit to be shown: no secrets, nothing long, everything JSON has a word for. */
 export interface FieldCleaner {
   fields(fields: Readonly<Record<string, unknown>>): Record<string, unknown>
   text(text: string): string
+  /** Hides one more text from now on. */
+  hide(secret: string): void
 }
 
 /** @param secrets texts that are hidden wherever they turn up */
 export function createFieldCleaner(secrets: readonly string[]): FieldCleaner {
-  const told = secrets.map((secret) => secret.trim()).filter((secret) => secret !== '')
-  // A token may be a part of another: the longest goes first.
-  const wanted = [...new Set(told)].sort((a, b) => b.length - a.length)
+  let wanted: readonly string[] = []
+
+  function hide(secret: string): void {
+    const told = secret.trim()
+    if (told === '') return
+    // A token may be a part of another: the longest goes first.
+    wanted = [...new Set([...wanted, told])].sort((a, b) => b.length - a.length)
+  }
+  for (const secret of secrets) hide(secret)
 
   function text(given: string): string {
     let shown = given
@@ -60,7 +68,7 @@ export function createFieldCleaner(secrets: readonly string[]): FieldCleaner {
     )
   }
 
-  return { fields: (fields) => entries(fields, 0), text }
+  return { fields: (fields) => entries(fields, 0), text, hide }
 }
 
 /** An error and its causes in one line. */

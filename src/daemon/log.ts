@@ -8,6 +8,8 @@ import { createFieldCleaner } from './log-fields.js'
 export type DaemonLog = Logger & {
   /** For what ends the process. */
   fatal(fields: Readonly<Record<string, unknown>>, message: string): void
+  /** Hides one more secret text from now on. */
+  hide(secret: string): void
   /** Writes what waits, at once. */
   flush(): void
 }
@@ -58,6 +60,7 @@ export function openLog({ level, secrets, descriptor = 2 }: LogOptions): DaemonL
     info: (fields, message) => out.info(clean.fields(fields), clean.text(message)),
     warn: (fields, message) => out.warn(clean.fields(fields), clean.text(message)),
     fatal: (fields, message) => out.fatal(clean.fields(fields), clean.text(message)),
+    hide: (secret) => clean.hide(secret),
     flush() {
       try {
         destination.flushSync()

@@ -50,6 +50,16 @@ export interface WireServer {
   listen(host: string, port: number): Promise<ListenAddress>
   /** Takes no more connections and waits for open ones, at most `shutdownMs` or until the signal fires. */
   close(signal: AbortSignal | undefined): Promise<void>
+  load(): WireLoad
+}
+
+/** What a server is busy with now. */
+export type WireLoad = {
+  readonly connections: number
+  /** Requests that have not been answered. */
+  readonly requests: number
+  /** Milliseconds since the oldest of them came; 0 without any. */
+  readonly slowestMs: number
 }
 
 /**
@@ -61,12 +71,31 @@ export interface WireServer {
 export function openWireServer(deps: WireServerDeps): WireServer {
   const server = createBareServer(deps.times)
   const sockets = trackSockets(server)
+  const openedMs = trackRequests(server)
   answerWith(server, deps)
   server.on('drop', () => deps.onRefused(compatibleConnectionsMax))
   return {
     listen: (host, port) => listen(server, host, port),
     close: (signal) => closeServer(server, sockets, deps.times.shutdownMs, signal),
+    load() {
+      // The oldest stands first.
+      const [oldestMs] = openedMs.values()
+      const slowestMs = oldestMs === undefined ? 0 : Math.round(performance.now() - oldestMs)
+      return { connections: sockets.size, requests: openedMs.size, slowestMs }
+    },
   }
+}
+
+/** When each request that is not yet answered came, the oldest first. */
+function trackRequests(server: Server): ReadonlyMap<object, number> {
+  const openedMs = new Map<object, number>()
+  for (const event of ['request', 'checkContinue', 'checkExpectation'] as const) {
+    server.on(event, (_, response) => {
+      openedMs.set(response, performance.now())
+      response.once('close', () => openedMs.delete(response))
+    })
+  }
+  return openedMs
 }
 
 function createBareServer(times: WireTimes): Server {

@@ -1,11 +1,4 @@
-import { constants, copyFileSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
-import { neverAborted } from '../base/abort.js'
-import { DataDirLocked, holdIfFree } from '../base/directory-lock.js'
-import { errnoOf } from '../base/durable-file.js'
 import { listedMax } from '../base/limits.js'
-import { StoreFailed } from '../base/persistence.js'
 import { JobNotFound, requireFound } from '../covenant/answer.js'
 import { canonicalRequest } from '../covenant/digest.js'
 import {
@@ -16,11 +9,11 @@ import {
   type StepResult,
   stepResult,
 } from '../covenant/job.js'
-import type { Intent, JobStore } from '../covenant/store.js'
-import { openSqliteJobStore } from '../store/sqlite/index.js'
-import { findJobFiles, type JobFiles } from './job-files.js'
+import type { Route } from '../covenant/request.js'
+import type { Intent } from '../covenant/store.js'
+import { withJobCopy } from './job-copy.js'
+import { findJobFiles } from './job-files.js'
 import { readTimeline, type TimelineEntry } from './job-timeline.js'
-import { databaseFiles, layoutOf } from './layout.js'
 
 /** Jobs in the order they were accepted. */
 export type JobList = {
@@ -53,17 +46,19 @@ export async function listJobs(
   directory: string,
   query: {
     readonly state: JobState | undefined
+    readonly route: Route | undefined
     readonly after: bigint | undefined
     readonly limit: number
   },
 ): Promise<JobList> {
   const files = findJobFiles(directory)
   if (files === undefined) return { jobs: [], next: undefined, quarantined: 0 }
-  const { state, after, limit } = query
-  return withCopy(files, async (store) => {
+  const { state, route, after, limit } = query
+  return withJobCopy(files, async (store) => {
     const jobs = await store.list({
       limit,
       ...(state === undefined ? {} : { state }),
+      ...(route === undefined ? {} : { route }),
       ...(after === undefined ? {} : { afterSeq: after }),
     })
     const quarantined = (await store.listQuarantined(listedMax)).length
@@ -80,7 +75,7 @@ export async function listJobs(
 export async function viewJob(directory: string, id: RequestId): Promise<JobView> {
   const files = findJobFiles(directory)
   if (files === undefined) throw new JobNotFound()
-  return withCopy(files, async (store) => {
+  return withJobCopy(files, async (store) => {
     const job = requireFound(await store.find(id))
     const held = await store.findIntent(job.outpoint)
     const timeline = await readTimeline(files.root, job)
@@ -92,42 +87,4 @@ export async function viewJob(directory: string, id: RequestId): Promise<JobView
       canonicalRequest: canonicalRequest(job.request),
     }
   })
-}
-
-/**
- * Opens a private copy of a job store, since opening the store itself writes to it, and the ledger stays whole.
- *
- * @remarks The directory is held meanwhile, so that nobody writes what is being copied.
- */
-async function withCopy<T>(files: JobFiles, look: (store: JobStore) => Promise<T>): Promise<T> {
-  const lock = holdIfFree(files.root)
-  if (lock === 'held') throw new DataDirLocked(files.root)
-  let copy: string | undefined
-  try {
-    copy = mkdtempSync(join(tmpdir(), 'holdfast-jobs-'))
-    copyFiles(files, copy)
-    const store = await openSqliteJobStore(copy)
-    try {
-      // A store that takes no new keys still tells what it has.
-      await store.ready(neverAborted).catch(() => undefined)
-      return await look(store)
-    } finally {
-      await store.close()
-    }
-  } finally {
-    if (copy !== undefined) rmSync(copy, { recursive: true, force: true })
-    if (typeof lock === 'object') lock.release()
-  }
-}
-
-function copyFiles({ root, segments }: JobFiles, to: string): void {
-  const paths = [...databaseFiles(layoutOf(root).jobs), ...segments.map(({ path }) => path)]
-  for (const path of paths) {
-    try {
-      copyFileSync(path, join(to, basename(path)), constants.COPYFILE_FICLONE)
-    } catch (cause) {
-      if (errnoOf(cause) === 'ENOENT') continue
-      throw new StoreFailed('job store: copying it to read from', 'transient', { cause })
-    }
-  }
 }

@@ -1,6 +1,5 @@
 import { createDirectory } from '../base/directory-guard.js'
-import { HoldfastError } from '../base/errors.js'
-import type { JobStore, Operator } from '../covenant/store.js'
+import type { Operator } from '../covenant/store.js'
 import type { Progress } from '../store/keep-core/check.js'
 import {
   type ExportReport,
@@ -8,7 +7,6 @@ import {
   exportWithoutQuarantined,
 } from '../store/keep-core/export.js'
 import { type ImportReport, importKeepCore } from '../store/keep-core/import.js'
-import type { ImportTarget } from '../store/keep-core/import-target.js'
 import { openKeepCore } from '../store/keep-core/source.js'
 import { openJobStore } from '../store/sqlite/index.js'
 
@@ -23,7 +21,7 @@ type Watch = { readonly onProgress: (progress: Progress) => void; readonly signa
  * Takes a keep-core directory over into the job store of a data directory, which is made when it is missing.
  *
  * @param options.parents make missing parents of the data directory too
- * @throws what `importKeepCore` and opening the store throw; ImportUnsupported
+ * @throws what `importKeepCore` and opening the store throw
  */
 export async function importIntoDirectory(
   path: string,
@@ -35,7 +33,6 @@ export async function importIntoDirectory(
   openKeepCore(source).close()
   const store = await openJobStore(createDirectory(path, { parents }))
   try {
-    if (!takesImports(store)) throw new ImportUnsupported()
     // Which keys a damaged record still names is known when the witnesses were compared.
     await store.reconcile(signal)
     return await importKeepCore({ target: store, onProgress }, source, by, signal)
@@ -62,21 +59,5 @@ export async function exportFromDirectory(
     return await write({ source: store, onProgress }, target, signal)
   } finally {
     await store.close()
-  }
-}
-
-function takesImports(store: JobStore): store is JobStore & ImportTarget {
-  const methods = ['findKey', 'beginImport', 'importJob', 'setAside', 'endImport']
-  return methods.every((name) => name in store)
-}
-
-/** The job store that was opened takes no jobs over. */
-export class ImportUnsupported extends HoldfastError {
-  readonly code = 'ImportUnsupported'
-  constructor() {
-    super('job store: it takes no jobs over from elsewhere', {
-      retry: 'never',
-      remedy: 'Import into a data directory of a Holdfast that can.',
-    })
   }
 }

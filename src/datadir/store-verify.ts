@@ -9,17 +9,17 @@ import { inspect } from '../store/sqlite/inspect.js'
 import { type Check, failed } from './check.js'
 import { findJobFiles, type JobFiles } from './job-files.js'
 import { layoutOf } from './layout.js'
-import { checkLedger } from './ledger-verify.js'
+import { checkLedger, type WitnessOptions } from './ledger-verify.js'
 
 /** A check with what to do when it is not ok. */
 export type StoreCheck = Check & { readonly remedy: string }
 
-/** A record that keeps keys or outpoints closed, and how that ends. */
+/** A record that keeps keys or outpoints closed, and how that ends; '' for one that was retired. */
 export type Fenced = QuarantineRecord & { readonly remedy: string }
 
 /** What verifying a job store found. */
 export type StoreVerification = {
-  /** False when anything was damaged or is fenced. */
+  /** False when anything was damaged, or is fenced and not retired. */
   readonly ok: boolean
   /** Pages and ledger as they were found, then the store after its two witnesses were compared. */
   readonly checks: readonly StoreCheck[]
@@ -40,6 +40,7 @@ export type StoreVerification = {
 export async function verifyStore(
   directory: string,
   signal: AbortSignal = neverAborted,
+  { witnessPath }: WitnessOptions = {},
 ): Promise<StoreVerification> {
   const files = findJobFiles(directory)
   if (files === undefined) return without(check('jobs', true, 'no job store yet'))
@@ -51,7 +52,8 @@ export async function verifyStore(
   try {
     const asFound = [await checkPages(files), ...(await checkLedgerAsFound(files))]
     const guard = (): void => lock.assertHeld()
-    const store = await openSqliteJobStore(lock.path, { create: false, guard })
+    const options = { create: false, guard, witnessPath }
+    const store = await openSqliteJobStore(lock.path, options)
     try {
       return await compare(store, asFound, signal)
     } finally {
@@ -60,6 +62,23 @@ export async function verifyStore(
   } finally {
     lock.release()
   }
+}
+
+/**
+ * As `verifyStore`, on a store that this process has open. Its pages stay unseen: a second handle would give up the
+ * locks of the first.
+ *
+ * @throws what `findJobFiles` throws; Aborted
+ */
+export async function verifyOpenStore(
+  directory: string,
+  store: JobStore,
+  signal: AbortSignal,
+): Promise<StoreVerification> {
+  const files = findJobFiles(directory)
+  const pages = check('pages', true, 'not looked at while a process holds the store')
+  const lines = files === undefined ? [] : await checkLedgerAsFound(files)
+  return compare(store, [pages, ...lines], signal)
 }
 
 async function compare(
@@ -80,7 +99,7 @@ async function compare(
   const records = await store.listQuarantined(listedMax)
   checks.push(...readiness)
   return {
-    ok: checks.every(({ ok }) => ok) && records.length === 0,
+    ok: checks.every(({ ok }) => ok) && records.every(({ state }) => state === 'retired'),
     checks,
     report,
     newKeys,
@@ -143,7 +162,8 @@ function check(name: string, ok: boolean, detail: string, remedy = ''): StoreChe
   return { name, ok, detail, remedy }
 }
 
-function remedyOf({ id, kind }: QuarantineRecord): string {
+function remedyOf({ id, kind, state }: QuarantineRecord): string {
+  if (state === 'retired') return ''
   const resolve = `"holdfast quarantine resolve ${id}"`
   if (kind === 'job') {
     return `Let the client send the same request again, which rebuilds a lost record; or ${resolve}.`

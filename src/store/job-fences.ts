@@ -8,16 +8,22 @@ export function keyText(route: Route, routeRequestId: string): string {
   return `${route}:${routeRequestId}`
 }
 
-/** Records that are set aside, and what they close. */
+/** Records that are set aside, and what they close; several may close the same key. */
 export class JobFences {
   readonly #records = new Map<string, QuarantineRecord>()
-  readonly #keys = new Map<string, string>()
-  readonly #outpoints = new Map<Outpoint, string>()
-  readonly #requestIds = new Map<RequestId, string>()
+  readonly #keys = new Map<string, readonly string[]>()
+  readonly #outpoints = new Map<Outpoint, readonly string[]>()
+  readonly #requestIds = new Map<RequestId, readonly string[]>()
   readonly #closingAll = new Set<string>()
+  #open = 0
 
   get size(): number {
     return this.#records.size
+  }
+
+  /** Records that somebody has to look at. */
+  get open(): number {
+    return this.#open
   }
 
   /** The record that forbids every new key, if there is one. */
@@ -27,44 +33,55 @@ export class JobFences {
   }
 
   add(record: QuarantineRecord): void {
-    this.remove(record.id)
-    this.#records.set(record.id, record)
-    if (record.blocks.everyNewKey) this.#closingAll.add(record.id)
-    for (const { route, routeRequestId } of record.blocks.keys) {
-      this.#keys.set(keyText(route, routeRequestId), record.id)
+    const { id, blocks } = record
+    this.remove(id)
+    this.#records.set(id, record)
+    if (record.state === 'open') this.#open += 1
+    if (blocks.everyNewKey) this.#closingAll.add(id)
+    for (const key of blocks.keys) {
+      close(this.#keys, keyText(key.route, key.routeRequestId), id)
     }
-    for (const outpoint of record.blocks.outpoints) this.#outpoints.set(outpoint, record.id)
-    if (record.requestId !== undefined) this.#requestIds.set(record.requestId, record.id)
+    for (const outpoint of blocks.outpoints) close(this.#outpoints, outpoint, id)
+    if (record.requestId !== undefined) close(this.#requestIds, record.requestId, id)
   }
 
   remove(id: string): void {
     const record = this.#records.get(id)
     if (record === undefined) return
+    const { blocks } = record
     this.#records.delete(id)
+    if (record.state === 'open') this.#open -= 1
     this.#closingAll.delete(id)
-    for (const { route, routeRequestId } of record.blocks.keys) {
-      this.#release(this.#keys, keyText(route, routeRequestId), id)
+    for (const key of blocks.keys) {
+      release(this.#keys, keyText(key.route, key.routeRequestId), id)
     }
-    for (const outpoint of record.blocks.outpoints) this.#release(this.#outpoints, outpoint, id)
-    if (record.requestId !== undefined) this.#release(this.#requestIds, record.requestId, id)
+    for (const outpoint of blocks.outpoints) release(this.#outpoints, outpoint, id)
+    if (record.requestId !== undefined) release(this.#requestIds, record.requestId, id)
   }
 
   get(id: string): QuarantineRecord | undefined {
     return this.#records.get(id)
   }
 
-  /** In the order they were found. */
+  /** Open records first, each kind in the order they were found. */
   list(limit: number): readonly QuarantineRecord[] {
     const found: QuarantineRecord[] = []
-    for (const record of this.#records.values()) {
-      if (found.length === limit) break
-      found.push(record)
+    for (const state of ['open', 'retired'] as const) {
+      for (const record of this.#records.values()) {
+        if (found.length === limit) return found
+        if (record.state === state) found.push(record)
+      }
     }
     return found
   }
 
   byKey(route: Route, routeRequestId: string): Fence | undefined {
     return this.#fence(this.#keys.get(keyText(route, routeRequestId)))
+  }
+
+  /** Ids of every record that closes a key. */
+  closing(route: Route, routeRequestId: string): readonly string[] {
+    return this.#keys.get(keyText(route, routeRequestId)) ?? []
   }
 
   byOutpoint(outpoint: Outpoint): Fence | undefined {
@@ -75,14 +92,20 @@ export class JobFences {
     return this.#fence(this.#requestIds.get(id))
   }
 
-  #fence(id: string | undefined): Fence | undefined {
+  #fence([id]: readonly string[] = []): Fence | undefined {
     const record = id === undefined ? undefined : this.#records.get(id)
     return record && fenceOf(record)
   }
+}
 
-  #release<Key>(map: Map<Key, string>, key: Key, id: string): void {
-    if (map.get(key) === id) map.delete(key)
-  }
+function close<Key>(map: Map<Key, readonly string[]>, key: Key, id: string): void {
+  map.set(key, [...(map.get(key) ?? []), id])
+}
+
+function release<Key>(map: Map<Key, readonly string[]>, key: Key, id: string): void {
+  const left = (map.get(key) ?? []).filter((one) => one !== id)
+  if (left.length === 0) map.delete(key)
+  else map.set(key, left)
 }
 
 export function fenceOf({ id, reason }: QuarantineRecord): Fence {

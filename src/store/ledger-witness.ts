@@ -158,6 +158,21 @@ async function openFile(path: string): Promise<FileHandle | undefined> {
   return undefined
 }
 
+/**
+ * Reads a witness file and changes nothing; the empty head for an empty file, undefined for anything else.
+ *
+ * @throws Node's errno errors, ENOENT for a file that is missing
+ */
+export async function readWitness(path: string): Promise<Head | undefined> {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
+  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  try {
+    return (await file.stat()).isFile() ? await readHead(file) : undefined
+  } finally {
+    await file.close()
+  }
+}
+
 /** The head that the file holds, the empty head for an empty file, undefined for anything else. */
 async function readHead(file: FileHandle): Promise<Head | undefined> {
   const buffer = Buffer.alloc(headBytes + 1)

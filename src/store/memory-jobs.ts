@@ -16,6 +16,7 @@ import {
 import type { Request, Route } from '../covenant/request.js'
 import type {
   AcceptOutcome,
+  CertificateNote,
   Claim,
   FindOutcome,
   IntendOutcome,
@@ -23,19 +24,38 @@ import type {
   JobStore,
   Lease,
   Operator,
+  QuarantineDetail,
   QuarantineRecord,
   ReconcileReport,
   ReleaseOutcome,
   Resolution,
   ResolveReport,
+  ResumeOutcome,
   SettleOutcome,
   StoreReadiness,
 } from '../covenant/store.js'
 import { JobFences, keyText, rawSummary } from './job-fences.js'
 import { JobLeases } from './job-leases.js'
 import { initialProgress, type Wait, waiting } from './job-progress.js'
-import { RecordNotFound, ResolutionRefused } from './job-refusals.js'
+import { RecordNotFound, ResolutionRefused, StoreNotReady } from './job-refusals.js'
 import { JobSchedule } from './job-schedule.js'
+import type {
+  ImportedJob,
+  ImportedRecord,
+  ImportOutcome,
+  ImportSummary,
+  ImportTarget,
+  KnownJob,
+} from './keep-core/import-target.js'
+import {
+  type ImportContents,
+  importContents,
+  importRecord,
+  judgeMemoryImport,
+  keepIntents,
+  memoryDetail,
+  resolveFile,
+} from './memory-imports.js'
 
 type RecordedIntent = Intent & { readonly requestId: RequestId }
 
@@ -49,6 +69,7 @@ type Contents = {
   readonly lines: Map<string, Job>
   readonly damaged: Set<RequestId>
   readonly retired: Map<string, QuarantineRecord>
+  readonly imports: ImportContents
   seq: bigint
   opening: bigint
   hostHeight: bigint | undefined
@@ -74,6 +95,7 @@ export function memoryJobDisk(): MemoryJobDisk {
     lines: new Map(),
     damaged: new Set(),
     retired: new Map(),
+    imports: importContents(),
     seq: 0n,
     opening: 0n,
     hostHeight: undefined,
@@ -98,14 +120,14 @@ export type MemoryJobStoreOptions = {
  *
  * @throws RangeError when the disk is in use by another store
  */
-export function memoryJobStore(options: MemoryJobStoreOptions = {}): JobStore {
+export function memoryJobStore(options: MemoryJobStoreOptions = {}): JobStore & ImportTarget {
   const contents = contentsOf.get(options.disk ?? memoryJobDisk())
   if (contents === undefined) throw new RangeError('memory store: not a disk of memoryJobDisk()')
   if (inUse.has(contents)) throw new RangeError('memory store: this disk is in use')
   return new MemoryJobStore(contents, options.faults ?? noFaults, options.clock ?? systemClock)
 }
 
-class MemoryJobStore implements JobStore {
+class MemoryJobStore implements JobStore, ImportTarget {
   readonly #contents: Contents
   readonly #faults: FaultPoints
   readonly #clock: Clock
@@ -126,8 +148,12 @@ class MemoryJobStore implements JobStore {
 
   /** Fences what only one of the two witnesses knows, and plans the rest. */
   #compare(): void {
-    const { lines, jobs, damaged, retired } = this.#contents
+    const { lines, jobs, damaged, retired, imports } = this.#contents
     for (const record of retired.values()) this.#fences.add(record)
+    for (const { raw, ...record } of imports.files.values()) {
+      if (!imports.resolved.has(record.id)) this.#fences.add(record)
+    }
+    for (const id of imports.open) this.#fences.add(importRecord(id, this.#clock.nowMs()))
     for (const line of lines.values()) {
       const job = jobs.get(line.requestId)
       if (job === undefined) this.#fence(line, 'its record is lost')
@@ -146,6 +172,7 @@ class MemoryJobStore implements JobStore {
       requestId,
       ...rawSummary(Buffer.from(requestId)),
       foundAtMs: this.#clock.nowMs(),
+      state: 'open',
     })
   }
 
@@ -163,6 +190,10 @@ class MemoryJobStore implements JobStore {
     if (known !== undefined) {
       if (known.requestDigest === job.requestDigest) return { kind: 'existing', job: known }
       return { kind: 'payloadMismatch', requestId: known.requestId }
+    }
+    const closing = this.#fences.everyNewKey
+    if (closing !== undefined) {
+      throw new StoreNotReady(closing.reason, `Resolve ${closing.id}.`)
     }
     const closed = this.#fences.byOutpoint(job.outpoint)
     if (closed !== undefined) return { kind: 'fenced', fence: closed }
@@ -198,6 +229,7 @@ class MemoryJobStore implements JobStore {
     const line = lines.get(keyText(job.route, job.routeRequestId))
     const record = line && this.#fences.get(`job-${line.seq}`)
     if (line === undefined || record === undefined) return undefined
+    if (this.#fences.closing(job.route, job.routeRequestId).length > 1) return undefined
     if (line.requestDigest !== job.requestDigest) return undefined
     damaged.delete(line.requestId)
     this.#put(line)
@@ -224,16 +256,18 @@ class MemoryJobStore implements JobStore {
 
   async list(query: {
     readonly state?: JobState
+    readonly route?: Route
     readonly afterSeq?: bigint
     readonly limit: number
   }): Promise<readonly Job[]> {
     const { jobs, order } = this.#usable('list')
-    const { state, afterSeq = 0n, limit } = query
+    const { state, route, afterSeq = 0n, limit } = query
     const found: Job[] = []
     for (const id of order.values()) {
       if (found.length === limit) break
       const job = jobs.get(id)
       if (job === undefined || job.seq <= afterSeq || this.#fences.byRequestId(id)) continue
+      if (route !== undefined && job.route !== route) continue
       if (state === undefined || job.state === state) found.push(job)
     }
     return found
@@ -247,7 +281,7 @@ class MemoryJobStore implements JobStore {
       if (seq === undefined) break
       const id = order.get(seq)
       const job = id === undefined ? undefined : jobs.get(id)
-      if (job === undefined) continue
+      if (job === undefined || this.#fences.byKey(job.route, job.routeRequestId)) continue
       const lease = this.#leases.grant(job, owner)
       const held = intents.get(job.outpoint)
       const intent = held?.requestId === job.requestId ? withoutId(held) : undefined
@@ -299,7 +333,7 @@ class MemoryJobStore implements JobStore {
     const job = jobs.get(lease.requestId)
     if (job === undefined || this.#leases.jobOf(lease) === undefined) return { kind: 'stale' }
     return this.#commit('settle', () => {
-      const settled = { ...job, ...applyTransition(job, transition, options.at) }
+      const settled = { ...job, ...applyTransition(job, transition, options.at), held: false }
       jobs.set(job.requestId, settled)
       lines.set(keyText(job.route, job.routeRequestId), settled)
       this.#leases.end(lease)
@@ -341,6 +375,30 @@ class MemoryJobStore implements JobStore {
     return this.#usable('findIntent').intents.get(outpoint)
   }
 
+  async resume(id: RequestId, _by: Operator): Promise<ResumeOutcome> {
+    const { jobs, lines } = this.#usable('resume')
+    const outcome = await this.find(id)
+    if (outcome.kind !== 'found') return outcome
+    const { job } = outcome
+    const fence = this.#fences.byKey(job.route, job.routeRequestId)
+    if (fence !== undefined) return { kind: 'fenced', fence }
+    if (!job.held || isFinal(job.state)) return { kind: 'notHeld', job }
+    const resumed = { ...job, held: false }
+    jobs.set(id, resumed)
+    lines.set(keyText(job.route, job.routeRequestId), resumed)
+    this.#schedule.set(job.seq, job.nextAtMs)
+    return { kind: 'resumed', job: resumed }
+  }
+
+  async findQuarantined(recordId: string): Promise<QuarantineDetail | undefined> {
+    const { imports, lines } = this.#usable('findQuarantined')
+    const record = this.#fences.get(recordId)
+    if (record === undefined) return undefined
+    const line = [...lines.values()].find(({ seq }) => `job-${seq}` === recordId)
+    const kept = imports.files.get(recordId)?.raw
+    return memoryDetail(record, kept ?? Buffer.from(record.requestId ?? record.reason), line)
+  }
+
   async listQuarantined(limit: number): Promise<readonly QuarantineRecord[]> {
     this.#usable('listQuarantined')
     return this.#fences.list(limit)
@@ -355,6 +413,7 @@ class MemoryJobStore implements JobStore {
     const { lines, jobs, keys, retired, damaged } = this.#usable('resolve')
     const record = this.#fences.get(recordId)
     if (record === undefined) throw new RecordNotFound(recordId)
+    if (record.kind !== 'job') return this.#resolveOther(record, how, dryRun)
     const line = [...lines.values()].find(({ seq }) => `job-${seq}` === recordId)
     const [key] = record.blocks.keys
     const text = key === undefined ? '' : keyText(key.route, key.routeRequestId)
@@ -373,7 +432,8 @@ class MemoryJobStore implements JobStore {
         if (!dryRun) this.#heal(line)
         return report('the job is rebuilt from the request')
       case 'retire': {
-        const closed = { ...record, reason: 'retired: closed for ever' }
+        const reason = 'retired: closed for ever'
+        const closed: QuarantineRecord = { ...record, reason, state: 'retired' }
         if (!dryRun) {
           retired.set(recordId, closed)
           this.#fences.add(closed)
@@ -393,10 +453,83 @@ class MemoryJobStore implements JobStore {
             jobs.delete(id)
             damaged.delete(id)
           }
+          retired.delete(recordId)
           this.#fences.remove(recordId)
         }
         return report('its key can be used again')
     }
+  }
+
+  #resolveOther(record: QuarantineRecord, how: Resolution, dryRun: boolean): ResolveReport {
+    const { imports, jobs, keys, retired } = this.#contents
+    const known = record.requestId === undefined ? undefined : jobs.get(record.requestId)
+    const { change, left } = resolveFile(record, how, known)
+    if (!dryRun) {
+      imports.open.delete(record.id)
+      imports.resolved.add(record.id)
+      this.#fences.remove(record.id)
+      if (left !== undefined) {
+        retired.set(record.id, left)
+        this.#fences.add(left)
+      } else retired.delete(record.id)
+      for (const { route, routeRequestId } of record.blocks.keys) {
+        const id = keys.get(keyText(route, routeRequestId))
+        const job = id === undefined ? undefined : jobs.get(id)
+        if (job !== undefined) this.#put(job)
+      }
+    }
+    return { record, changes: [change], dryRun }
+  }
+
+  async findKey(id: RequestId): Promise<KnownJob | undefined> {
+    const { lines, jobs } = this.#usable('findKey')
+    const line = jobs.get(id) ?? [...lines.values()].find(({ requestId }) => requestId === id)
+    if (line === undefined) return undefined
+    const { route, routeRequestId, outpoint } = line
+    return { key: { route, routeRequestId }, outpoint }
+  }
+
+  async beginImport(importId: string, _by: Operator): Promise<void> {
+    const { imports } = this.#usable('beginImport')
+    imports.open.add(importId)
+    imports.begun.add(importId)
+    this.#fences.add(importRecord(importId, this.#clock.nowMs()))
+  }
+
+  async importJob(imported: ImportedJob): Promise<ImportOutcome> {
+    this.#usable('importJob')
+    await this.#begin('import')
+    const { jobs, keys, intents, lines, order } = this.#usable('importJob')
+    const { identity, progress } = imported
+    const key = keyText(identity.route, identity.routeRequestId)
+    const known = jobs.get(identity.requestId) ?? jobs.get(keys.get(key) ?? identity.requestId)
+    const judged = judgeMemoryImport(known, this.#fences, imported)
+    if (typeof judged === 'object') return judged
+    return this.#commit('import', () => {
+      const seq = known?.seq ?? this.#nextSeq()
+      const job = { ...identity, ...progress, seq }
+      this.#put(job)
+      lines.set(key, job)
+      order.set(seq, identity.requestId)
+      keepIntents(intents, imported)
+      return { kind: judged === 'new' ? 'imported' : 'advanced' }
+    })
+  }
+
+  async setAside(record: ImportedRecord): Promise<'recorded' | 'present'> {
+    const { imports } = this.#usable('setAside')
+    if (imports.files.has(record.id)) return 'present'
+    imports.files.set(record.id, record)
+    const { raw, ...own } = record
+    this.#fences.add(own)
+    return 'recorded'
+  }
+
+  async endImport(importId: string, _summary: ImportSummary, _by: Operator): Promise<void> {
+    const { imports } = this.#usable('endImport')
+    if (!imports.begun.has(importId)) throw new RangeError('job store: this import was not begun')
+    imports.open.delete(importId)
+    this.#fences.remove(importId)
   }
 
   async reconcile(signal: AbortSignal): Promise<ReconcileReport> {
@@ -425,13 +558,22 @@ class MemoryJobStore implements JobStore {
     }
   }
 
+  async resetHostHeight(height: bigint, _by: Operator): Promise<void> {
+    this.#usable('resetHostHeight').hostHeight = height
+  }
+
+  async recordCertificate(_note: CertificateNote, _by: Operator): Promise<void> {
+    // There is no second witness here to write it to.
+    this.#usable('recordCertificate')
+  }
+
   readiness(): StoreReadiness {
-    const fenced = this.#fences.size
+    const fenced = this.#fences.open
     const detail = fenced === 0 ? 'no records' : `${fenced} records are set aside`
     const remedy = fenced === 0 ? '' : 'List the quarantined records and resolve them.'
     const open = !this.#closed
     return {
-      newKeys: open,
+      newKeys: open && this.#fences.everyNewKey === undefined,
       checks: [
         { name: 'database', ok: open, detail: open ? 'in memory' : 'closed', remedy: '' },
         { name: 'quarantine', ok: fenced === 0, detail, remedy },
@@ -442,6 +584,8 @@ class MemoryJobStore implements JobStore {
   async ready(signal: AbortSignal): Promise<void> {
     this.#usable('ready')
     throwIfAborted(signal, 'ready')
+    const closing = this.#fences.everyNewKey
+    if (closing !== undefined) throw new StoreNotReady(closing.reason, `Resolve ${closing.id}.`)
   }
 
   async close(): Promise<void> {

@@ -9,6 +9,8 @@ export {
 } from './faults.js'
 export * from './job-store-contract.js'
 export { type ManualTime, manualTime } from './manual-time.js'
+export { type MemoryBitcoin, memoryBitcoin } from './memory-bitcoin.js'
+export { type MemoryEthereum, memoryEthereum } from './memory-ethereum.js'
 export * from './scripted-engine.js'
 export * from './scripted-signer.js'
 export * from './wallet-store-contract.js'

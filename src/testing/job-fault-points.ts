@@ -3,6 +3,7 @@ const stages = {
   intend: ['append.before', 'append.after'],
   settle: ['append.before', 'append.after'],
   defer: [],
+  import: ['append.before', 'append.after'],
 } as const
 
 /**
@@ -16,6 +17,9 @@ export const jobFaultPointNames: readonly string[] = [
     ['begin', 'item:1', 'beforeCommit', 'commitError', 'afterCommit', ...more].map(
       (stage) => `job.${kind}.${stage}`,
     ),
+  ),
+  ...['append.before', 'append.after', 'beforeCommit', 'afterCommit'].map(
+    (stage) => `job.operate.${stage}`,
   ),
   'reconcile.begin',
   'reconcile.step:1',

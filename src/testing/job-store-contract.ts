@@ -1,6 +1,8 @@
 import { acceptCases } from './job-store-cases/accept.js'
 import { damageCases } from './job-store-cases/damage.js'
 import { faultCases } from './job-store-cases/fault.js'
+import { importCases } from './job-store-cases/import.js'
+import { operateCases } from './job-store-cases/operate.js'
 import { refusalCases } from './job-store-cases/refusal.js'
 import { runCases } from './job-store-cases/run.js'
 import type { JobStoreHarness } from './job-store-cases/steps.js'
@@ -19,7 +21,15 @@ export function jobStoreContract(
   name: string,
   makeHarness: () => Promise<JobStoreHarness>,
 ): readonly ContractCase[] {
-  const cases = [acceptCases, runCases, damageCases, faultCases, refusalCases]
+  const cases = [
+    acceptCases,
+    runCases,
+    operateCases,
+    importCases,
+    damageCases,
+    faultCases,
+    refusalCases,
+  ]
   return cases.flatMap(Object.entries).map(([title, body]: [string, CaseBody]) => ({
     name: `${name}: ${title}`,
     run: async () => {

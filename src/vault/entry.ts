@@ -8,10 +8,26 @@ import { decodeSecretFile, encodeSecretFile, vaultFormatVersion } from './secret
 import { describeSecret } from './secret-name.js'
 import type { SecretRef } from './vault.js'
 
-/** The file of an entry: the envelope sealed under the vault key, for this wallet and base label only. */
-export function sealEntry(unlocked: Unlocked, ref: SecretRef, envelope: Uint8Array): Uint8Array {
+/** An entry whose own seal was opened. */
+export type OpenEntry = {
+  readonly envelope: Envelope
+  /** The public key it is bound to, 33 bytes. */
+  readonly publicKey: Uint8Array | undefined
+}
+
+/**
+ * The file of an entry: the envelope sealed under the vault key, for this wallet and base label only.
+ *
+ * @param publicKey 33 bytes to bind the entry to
+ */
+export function sealEntry(
+  unlocked: Unlocked,
+  ref: SecretRef,
+  envelope: Uint8Array,
+  publicKey?: Uint8Array,
+): Uint8Array {
   const sealed = seal(unlocked.key, envelope, binding(ref))
-  return encodeSecretFile({ header: unlocked.header, sealed })
+  return encodeSecretFile({ header: unlocked.header, sealed, publicKey })
 }
 
 /**
@@ -20,7 +36,7 @@ export function sealEntry(unlocked: Unlocked, ref: SecretRef, envelope: Uint8Arr
  * @remarks The key decides, not the header copy: a damaged copy costs nothing while the vault is open.
  * @throws VersionUnsupported, MalformedVault, Corruption, UnsupportedEnvelopeVersion; errno errors.
  */
-export function readEntry(path: string, ref: SecretRef, key: Uint8Array): Envelope | undefined {
+export function readEntry(path: string, ref: SecretRef, key: Uint8Array): OpenEntry | undefined {
   let bytes: Uint8Array
   try {
     bytes = readBounded(path, vaultFileBytesMax)
@@ -32,7 +48,7 @@ export function readEntry(path: string, ref: SecretRef, key: Uint8Array): Envelo
   const envelope = unseal(key, file.sealed, binding(ref))
   if (envelope === undefined) throw new Corruption(ref, 'it does not open here')
   try {
-    return decodeEnvelope(ref, envelope)
+    return { envelope: decodeEnvelope(ref, envelope), publicKey: file.publicKey }
   } finally {
     wipe(envelope)
   }

@@ -6,6 +6,7 @@ import { moveNew, removeFile, replaceFile, syncFolder, writeNew } from '../base/
 import { HoldfastError } from '../base/errors.js'
 import { type AttemptId, attemptTag } from '../base/ids.js'
 import { vaultFilesMax } from '../base/limits.js'
+import { assertKeyOf, readBindings } from './binding.js'
 import { readEntry, sealEntry } from './entry.js'
 import { type Envelope, unwrapSecret, wrapSecret } from './envelope.js'
 import type { Unlocked } from './header.js'
@@ -13,6 +14,7 @@ import { kdfForEnvelope } from './kdf.js'
 import { encodeHeader } from './secret-file.js'
 import { describeSecret, headerFileName, secretFileName } from './secret-name.js'
 import {
+  type BoundSecrets,
   type FinaliseOutcome,
   type SecretEntry,
   type SecretRef,
@@ -97,8 +99,8 @@ export class FolderVault implements FileVault {
   async read(ref: SecretRef, objectPassword?: Uint8Array): Promise<Uint8Array | undefined> {
     const path = this.#path(ref, 'final')
     const key = this.#requireKey()
-    const envelope = translateIo(describeSecret(ref), () => readEntry(path, ref, key.key))
-    return envelope && unwrapSecret(ref, envelope, objectPassword)
+    const entry = translateIo(describeSecret(ref), () => readEntry(path, ref, key.key))
+    return entry && unwrapSecret(ref, entry.envelope, objectPassword)
   }
 
   async put(ref: SecretRef, secret: Uint8Array, objectPassword?: Uint8Array): Promise<void> {
@@ -117,10 +119,13 @@ export class FolderVault implements FileVault {
   ): Promise<void> {
     const path = this.#path(ref, 'final')
     await this.#inTurn(describeSecret(ref), async () => {
-      const secret = await this.read(ref, current)
-      if (secret === undefined) throw new NoEntry(ref)
+      const entry = translateIo(describeSecret(ref), () =>
+        readEntry(path, ref, this.#requireKey().key),
+      )
+      if (entry === undefined) throw new NoEntry(ref)
+      const secret = await unwrapSecret(ref, entry.envelope, current)
       try {
-        const file = await this.#seal(ref, secret, next)
+        const file = await this.#seal(ref, secret, next, entry.publicKey)
         translateIo(describeSecret(ref), () => {
           this.#prepareWrite()
           replaceFile(path, file)
@@ -134,6 +139,29 @@ export class FolderVault implements FileVault {
   async remove(ref: SecretRef): Promise<void> {
     const path = this.#path(ref, 'final')
     await this.#inTurn(describeSecret(ref), () => removeFile(path))
+  }
+
+  async bind(ref: SecretRef, publicKey: Uint8Array): Promise<void> {
+    const path = this.#path(ref, 'final')
+    await this.#inTurn(describeSecret(ref), async () => {
+      const entry = readEntry(path, ref, this.#requireKey().key)
+      if (entry === undefined) throw new NoEntry(ref)
+      const secret = await unwrapSecret(ref, entry.envelope, undefined)
+      try {
+        assertKeyOf(ref, secret, publicKey)
+        const file = await this.#seal(ref, secret, undefined, publicKey)
+        translateIo(describeSecret(ref), () => {
+          this.#prepareWrite()
+          replaceFile(path, file)
+        })
+      } finally {
+        wipe(secret)
+      }
+    })
+  }
+
+  async listBound(): Promise<BoundSecrets> {
+    return readBindings(this.#folder)
   }
 
   async list(): Promise<readonly SecretEntry[]> {
@@ -189,7 +217,7 @@ export class FolderVault implements FileVault {
     const opened: (Envelope | undefined)[] = []
     try {
       for (const path of [staged, final]) {
-        opened.push(readEntry(path, ref, this.#unlocked.key))
+        opened.push(readEntry(path, ref, this.#unlocked.key)?.envelope)
       }
       const [one, other] = opened
       if (one?.scheme !== 0 || other?.scheme !== 0) return false
@@ -206,12 +234,13 @@ export class FolderVault implements FileVault {
     ref: SecretRef,
     secret: Uint8Array,
     objectPassword: Uint8Array | undefined,
+    publicKey?: Uint8Array,
   ): Promise<Uint8Array> {
     const kdf = kdfForEnvelope(this.#requireKey().header.kdf)
     const envelope = await wrapSecret(ref, secret, objectPassword, kdf)
     try {
       // Asked again: the vault may have been closed, and its key wiped, while the password was derived.
-      return sealEntry(this.#requireKey(), ref, envelope)
+      return sealEntry(this.#requireKey(), ref, envelope, publicKey)
     } finally {
       wipe(envelope)
     }

@@ -1,3 +1,4 @@
+export { KeyMismatch } from './binding.js'
 export {
   Corruption,
   ExpectedProtectedButUnsealed,
@@ -18,6 +19,8 @@ export { type KdfParameters, PassphraseLength } from './kdf.js'
 export { MalformedVault, VersionUnsupported } from './secret-file.js'
 export { isLabel, LabelInvalid } from './secret-name.js'
 export {
+  type BoundSecret,
+  type BoundSecrets,
   type FinaliseOutcome,
   type SecretEntry,
   type SecretRef,

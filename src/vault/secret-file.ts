@@ -19,7 +19,12 @@ export type VaultHeader = {
 }
 
 /** One secret as it lies in the folder: its sealed envelope beside a copy of the vault header. */
-export type SecretFile = { readonly header: VaultHeader; readonly sealed: Sealed }
+export type SecretFile = {
+  readonly header: VaultHeader
+  readonly sealed: Sealed
+  /** 33 bytes: the public key that this secret signs for; whoever signs compares it with the secret again. */
+  readonly publicKey?: Uint8Array | undefined
+}
 
 type Json = { readonly [key: string]: unknown }
 
@@ -37,13 +42,14 @@ export function decodeHeader(bytes: Uint8Array): VaultHeader {
   return header
 }
 
-// {"ciphertext":hex,"header":{...},"nonce":hex24,"version":1}
+// {"ciphertext":hex,"header":{...},"nonce":hex24,["public_key":hex33,]"version":1}
 /** A secret file's bytes: one line of JSON, keys sorted. */
 export function encodeSecretFile(file: SecretFile): Uint8Array {
   return toBytes({
     ciphertext: toHex(file.sealed.ciphertext),
     header: headerDocument(file.header),
     nonce: toHex(file.sealed.nonce),
+    ...(file.publicKey === undefined ? {} : { public_key: toHex(file.publicKey) }),
     version: vaultFormatVersion,
   })
 }
@@ -56,7 +62,9 @@ export function encodeSecretFile(file: SecretFile): Uint8Array {
  */
 export function decodeSecretFile(bytes: Uint8Array, what: string): SecretFile {
   const document = parseDocument(bytes, what)
-  expectKeys(document, ['ciphertext', 'header', 'nonce', 'version'], what)
+  const isBound = Object.hasOwn(document, 'public_key')
+  const keys = ['ciphertext', 'header', 'nonce', ...(isBound ? ['public_key'] : []), 'version']
+  expectKeys(document, keys, what)
   const header = asObject(document.header, what)
   checkVersion(header, what)
   const file: SecretFile = {
@@ -65,6 +73,7 @@ export function decodeSecretFile(bytes: Uint8Array, what: string): SecretFile {
       nonce: parseHex(document.nonce, nonceBytes, nonceBytes, what),
       ciphertext: parseHex(document.ciphertext, tagBytes, secretBytesMax + tagBytes, what),
     },
+    ...(isBound ? { publicKey: parseHex(document.public_key, 33, 33, what) } : {}),
   }
   if (!equalBytes(encodeSecretFile(file), bytes)) throw new MalformedVault(what, 'not canonical')
   return file

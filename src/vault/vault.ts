@@ -15,6 +15,19 @@ export type SecretEntry = SecretRef & {
   readonly attemptTag: string | undefined
 }
 
+/** A secret and the public key that it was bound to. */
+export type BoundSecret = SecretRef & {
+  /** Compressed secp256k1 key, 33 bytes. */
+  readonly publicKey: Uint8Array
+}
+
+/** Which secrets sign for which keys. */
+export type BoundSecrets = {
+  readonly bound: readonly BoundSecret[]
+  /** Entries whose files cannot be read, so that nobody knows what they are bound to. */
+  readonly damaged: readonly SecretRef[]
+}
+
 /** `same`: the final name already held these bytes. `displaced`: another secret was there and is now `.previous-`. */
 export type FinaliseOutcome = 'moved' | 'same' | 'displaced' | 'missing'
 
@@ -49,6 +62,17 @@ export interface Vault {
 
   /** Writes a final secret, replacing one of the same name in one step. @throws VaultLocked */
   put(ref: SecretRef, secret: Uint8Array, objectPassword?: Uint8Array): Promise<void>
+
+  /**
+   * Says beside a final secret which public key it signs for; `put` of another secret ends that.
+   *
+   * @param publicKey compressed secp256k1 key, 33 bytes
+   * @throws VaultLocked, NoEntry, KeyMismatch when the secret is not the private key of it, NeedsPassword, Corruption
+   */
+  bind(ref: SecretRef, publicKey: Uint8Array): Promise<void>
+
+  /** The bindings of final secrets that belong to no wallet, by label; also of a locked vault. */
+  listBound(): Promise<BoundSecrets>
 
   /** Removes a final secret; no-op when there is none. */
   remove(ref: SecretRef): Promise<void>

@@ -3,7 +3,13 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openJobStore } from '../../src/store/sqlite/index.js'
 import { sampleJob } from '../../src/testing/sample-job.js'
-import { fileText, KeepCoreDirectory, keepCoreJob, stateBelow } from '../store/keep-core-files.js'
+import {
+  fileText,
+  KeepCoreDirectory,
+  keepCoreJob,
+  readyJob,
+  stateBelow,
+} from '../store/keep-core-files.js'
 import { type Finished, holdfast } from './command.js'
 
 let keep: KeepCoreDirectory
@@ -90,6 +96,49 @@ describe('covenant import', () => {
     expect(JSON.parse(stdout)).toMatchObject({ loaded: 1, quarantined: [], dryRun: true })
     expect(status).toBe(0)
     expect(existsSync(dataDir)).toBe(false)
+  })
+
+  it('with --yes takes the jobs over, once, and holds what is unfinished', async () => {
+    keep.put(one)
+    keep.put(readyJob(2))
+    keep.putText(nameOf(4), fileText(keepCoreJob(4), '"PENDING"', '"PENDINF"'))
+    const before = stateBelow(keep.path)
+    const flags = ['--yes', '--reason', 'moving', '--json']
+    const first = covenant('import', keep.path, ...flags)
+    const report = JSON.parse(first.stdout)
+    expect(report).toMatchObject({ loaded: 2, imported: 2, present: 0, dryRun: false })
+    const recordId = expect.stringMatching(/^file-[0-9a-f]{16}$/)
+    expect(report.quarantined).toMatchObject([{ file: nameOf(4), recordId }])
+    expect(first.status).toBe(3)
+    const again = JSON.parse(covenant('import', keep.path, ...flags).stdout)
+    expect(again).toEqual({ ...report, imported: 0, present: 2 })
+    expect(stateBelow(keep.path)).toEqual(before)
+    const store = await openJobStore(dataDir)
+    try {
+      await store.ready(new AbortController().signal)
+      const jobs = await store.list({ limit: 10 })
+      expect(jobs.map(({ state, held }) => [state, held]).sort()).toEqual([
+        ['ARTIFACT_READY', false],
+        ['PENDING', true],
+      ])
+    } finally {
+      await store.close()
+    }
+    const trail = covenant('show', one.requestId, '--json')
+    expect(trail.status).toBe(0)
+  })
+
+  it('says that the data directory is in use before it changes anything', async () => {
+    keep.put(one)
+    const store = await openJobStore(dataDir)
+    try {
+      const { status, stdout } = covenant('import', keep.path, '--yes', '--json')
+      expect(JSON.parse(stdout).error).toMatchObject({ code: 'DataDirLocked' })
+      expect(status).not.toBe(0)
+      expect(await store.list({ limit: 1 })).toEqual([])
+    } finally {
+      await store.close()
+    }
   })
 })
 

@@ -84,6 +84,11 @@ describe('covenant list', () => {
       next,
     ])
     expect(ids(read('list', '--after', String(next)))).toEqual([[jobs[2]?.requestId], null])
+    const byRoute = (route: string): unknown => ids(read('list', '--route', route))
+    for (const route of ['qc_v1', 'self_v1'] as const) {
+      const wanted = jobs.filter((job) => job.route === route).map(({ requestId }) => requestId)
+      expect(byRoute(route)).toEqual([wanted, null])
+    }
   })
 
   it('shows a terminal nothing that it would act on', async () => {
@@ -109,16 +114,18 @@ describe('covenant list', () => {
     expect(stderr).toContain('Set aside: 1')
   })
 
-  it('ends with 3 while a process holds the directory, and with 2 for impossible flags', async () => {
+  it('ends with 4 while a process holds the directory that cannot be asked, and with 2 for impossible flags', async () => {
     const store = await openJobStore(folder)
     const { status, stdout } = covenant('list')
     await store.close()
-    expect([JSON.parse(stdout).error.code, status]).toEqual(['DataDirLocked', 3])
+    expect([JSON.parse(stdout).error.code, status]).toEqual(['DaemonUnreachable', 4])
+    expect(JSON.parse(stdout).error.message).toContain(`${folder} is held by a process`)
     for (const flags of [
       ['--state', 'SIGNED'],
       ['--limit', '0'],
       ['--limit', '10001'],
       ['--after', 'x'],
+      ['--route', 'qc_v2'],
     ]) {
       expect(covenant('list', ...flags).status, flags.join(' ')).toBe(2)
     }

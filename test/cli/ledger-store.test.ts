@@ -237,10 +237,10 @@ describe('store verify', () => {
     expect(query(folder, 'select count(*) from job')).toEqual([[3]])
   })
 
-  it('ends with 3 while another process holds the directory', async () => {
+  it('ends with 4 while a process holds the directory that cannot be asked', async () => {
     const store = await openJobStore(folder)
     const { status, stdout } = run('store', 'verify')
     await store.close()
-    expect([JSON.parse(stdout).error.code, status]).toEqual(['DataDirLocked', 3])
+    expect([JSON.parse(stdout).error.code, status]).toEqual(['DaemonUnreachable', 4])
   })
 })

@@ -218,7 +218,9 @@ describe('a directory that cannot be used', () => {
     const before = filesBelow(parent)
     const lock = acquireDirectory(dataDir)
     expectFailure(create('--words-file', wordsFile), 3, 'DataDirLocked')
-    expectFailure(holdfast(['wallet', 'list', '--json', '--data-dir', dataDir]), 3, 'DataDirLocked')
+    // A list asks the process that holds the directory.
+    const { status, stdout } = holdfast(['wallet', 'list', '--json', '--data-dir', dataDir])
+    expect([status, JSON.parse(stdout).error.code]).toEqual([4, 'DaemonUnreachable'])
     lock.assertHeld()
     lock.release()
     expect(filesBelow(parent)).toEqual(before)

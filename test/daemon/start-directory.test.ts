@@ -26,7 +26,8 @@ function isFree(): boolean {
 }
 
 function configure(port: number, more: Readonly<Record<string, string>> = {}): Config {
-  const env = { HOLDFAST_DATA_DIR: dataDir, HOLDFAST_COVENANT_SIGNER__PORT: `${port}`, ...more }
+  const ports = { HOLDFAST_COVENANT_SIGNER__PORT: `${port}`, HOLDFAST_ADMIN__PORT: '0' }
+  const env = { HOLDFAST_DATA_DIR: dataDir, ...ports, ...more }
   return loadConfig({ env })
 }
 

@@ -43,6 +43,8 @@ export type Site = {
   readonly dataDir: string
   readonly config: string
   readonly address: Address
+  /** Of the listener for operators. */
+  readonly admin: Address
   /** Writes the configuration anew; `more` follows the section of the covenant signer. */
   configure(more: string, top?: string): void
   /** Starts a process; it may be gone at once. */
@@ -65,6 +67,7 @@ export async function createSite(more: string = plenty): Promise<Site> {
   const dataDir = join(folder, 'data')
   const config = join(folder, 'holdfast.toml')
   const address = { host: '127.0.0.1', port: await freePort() }
+  const admin = { host: '127.0.0.1', port: await freePort() }
 
   function configure(given: string, top = ''): void {
     const signer = [
@@ -74,7 +77,7 @@ export async function createSite(more: string = plenty): Promise<Site> {
       'enableSelfV1 = true',
       `eip712Salt = "0x${'00'.repeat(32)}"`,
     ].join('\n')
-    const text = `dataDir = "${dataDir}"\n${top}\n[covenantSigner]\n${signer}\n${given}\n`
+    const text = `dataDir = "${dataDir}"\n${top}\n[admin]\nport = ${admin.port}\n[covenantSigner]\n${signer}\n${given}\n`
     writeFileSync(config, text)
     chmodSync(config, 0o600)
   }
@@ -84,7 +87,7 @@ export async function createSite(more: string = plenty): Promise<Site> {
 
   configure(more)
   return {
-    ...{ folder, dataDir, config, address, configure, run },
+    ...{ folder, dataDir, config, address, admin, configure, run },
     async start(options) {
       const daemon = run(options)
       await daemon.line('job store: jobs loaded')

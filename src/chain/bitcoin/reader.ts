@@ -51,3 +51,18 @@ export interface BitcoinReader {
   tipHeight(signal: AbortSignal): Promise<Lookup<number>>
   close(): Promise<void>
 }
+
+/** Whether one source can be used, and what to do when not. */
+export type SourceCheck = {
+  readonly source: string
+  readonly ok: boolean
+  /** One sentence for an operator. */
+  readonly detail: string
+  readonly remedy: string | undefined
+}
+
+/** A reader that can say, source by source, whether it is fit to be used. */
+export interface CheckedBitcoinReader extends BitcoinReader {
+  /** Asks every source for its network, its tip and, of a node, its transaction index. */
+  check(signal: AbortSignal): Promise<readonly SourceCheck[]>
+}

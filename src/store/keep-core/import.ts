@@ -197,6 +197,7 @@ async function keepRecord(
     sha256,
     sizeBytes: bytes instanceof Uint8Array ? bytes.length : sizeBytes,
     foundAtMs: clock.nowMs(),
+    state: 'open',
     raw,
   }
   await target.setAside(record)

@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto'
 import { fromHex, toHex } from '../../base/bytes.js'
-import type { JobIdentity, JobProgress } from '../../covenant/job.js'
+import type { JobIdentity, JobProgress, Outpoint } from '../../covenant/job.js'
 import type { Hex } from '../../covenant/request.js'
 import type { Intent } from '../../covenant/store.js'
-import { parseSpend, type Spend, spendSighash } from './spend-sighash.js'
+import { parseTransaction, type Transaction, witnessSighash } from '../../covenant/transaction.js'
 
-type Signed = { readonly spend: Spend; readonly witnessScript: Uint8Array }
+type Signed = { readonly spend: Transaction; readonly witnessScript: Uint8Array }
 
 /**
  * What was signed for a job that is ready; nothing for any other.
@@ -18,14 +18,19 @@ export function signedIntents(identity: JobIdentity, progress: JobProgress): rea
   const { outpoint, requestId, request } = identity
   const signed = signedIn(progress)
   const plan = request.migrationTransactionPlan
-  if (signed === undefined || plan === undefined || signed.spend.outpoint !== outpoint) {
+  if (signed === undefined || plan === undefined || spentBy(signed.spend) !== outpoint) {
     const sighash: Hex = `0x${hash('sha256', `holdfast: signed elsewhere ${requestId} ${outpoint}`)}`
     return [{ outpoint, sighash, unsignedTransaction: '0x' }]
   }
   const { spend, witnessScript } = signed
-  const sighash = spendSighash(spend, witnessScript, plan.inputValueSats)
-  const unsignedTransaction: Hex = `0x${toHex(spend.unsigned)}`
+  const sighash = witnessSighash(spend, 0, witnessScript, plan.inputValueSats)
+  const unsignedTransaction: Hex = `0x${toHex(spend.stripped)}`
   return [{ outpoint, sighash: `0x${toHex(sighash)}`, unsignedTransaction }]
+}
+
+/** The one output that a transaction spends by its witness alone; undefined for any other transaction. */
+function spentBy({ inputs: [input, ...others] }: Transaction): Outpoint | undefined {
+  return others.length === 0 && input?.scriptSig.length === 0 ? input.outpoint : undefined
 }
 
 function signedIn({ transactionHex, handoff }: JobProgress): Signed | undefined {
@@ -40,10 +45,11 @@ function signedIn({ transactionHex, handoff }: JobProgress): Signed | undefined 
 
 /** Witness of a signed spend: signature with its sighash type, selectors, script. */
 function signedTransaction(hex: string): Signed | undefined {
-  const spend = parseSpend(bytesOf(hex))
-  const [signature] = spend.witness
-  const witnessScript = spend.witness.at(-1)
-  if (signature?.at(-1) !== 1 || witnessScript === undefined || spend.witness.length < 2) return
+  const spend = parseTransaction(bytesOf(hex))
+  const witness = spend.inputs[0]?.witness ?? []
+  const [signature] = witness
+  const witnessScript = witness.at(-1)
+  if (signature?.at(-1) !== 1 || witnessScript === undefined || witness.length < 2) return
   return { spend, witnessScript }
 }
 
@@ -52,7 +58,7 @@ function signedHandoff(handoff: Readonly<Record<string, unknown>>): Signed | und
   if (typeof unsignedTransactionHex !== 'string' || typeof witnessScript !== 'string') return
   if (sighashType !== 1) return
   return {
-    spend: parseSpend(bytesOf(unsignedTransactionHex)),
+    spend: parseTransaction(bytesOf(unsignedTransactionHex)),
     witnessScript: bytesOf(witnessScript),
   }
 }

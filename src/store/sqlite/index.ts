@@ -49,6 +49,7 @@ export function walletDatabase(): DatabaseKind {
     what: 'wallet store',
     applicationId: 0x4866776c,
     migrations: readMigrations('wallets'),
+    toBegin: 'Create a wallet first',
     foreign: (file, problem) => new NotAWalletDb(file, problem),
   }
 }

@@ -14,6 +14,8 @@ export type DatabaseKind = {
   readonly migrations: readonly Migration[]
   /** False for a store that checks its rows itself and goes on beside damaged pages; default true. */
   readonly checksPages?: boolean
+  /** What to do when there is no such store yet. */
+  readonly toBegin: string
   /** The refusal of a file that is not of this kind. */
   readonly foreign: (file: string, problem: string) => HoldfastError
 }

@@ -8,14 +8,16 @@ import { primaryCodeOf } from './classify.js'
 import { acceptEntry, assertLineTakes, type JobCore } from './jobs-core.js'
 import { isFence, loadJob, locateByKey } from './jobs-find.js'
 import { healJob } from './jobs-heal.js'
-import { assembleJob, encodeJob, encodeRequest, type JobRow } from './jobs-rows.js'
+import { encodeJob, encodeRequest, type JobRow } from './jobs-rows.js'
 import { sql } from './jobs-sql.js'
 import type { Written } from './jobs-write-queue.js'
 
 /** Takes a job whose key both witnesses lack, and answers for one that they have. */
 export async function acceptJob(core: JobCore, job: JobIdentity): Promise<AcceptOutcome> {
   if (!core.replay.done) {
-    const row = core.tables.jobByKey(job.route, job.routeRequestId)
+    const row = core.replay.answersEarly
+      ? core.tables.jobByKey(job.route, job.routeRequestId)
+      : undefined
     const known = row && judge(core, row, job)
     // A part that is damaged is a matter for both witnesses.
     if (known !== undefined && known.kind !== 'fenced') return known
@@ -52,10 +54,12 @@ export async function acceptJob(core: JobCore, job: JobIdentity): Promise<Accept
 }
 
 /** @throws StoreNotReady while no new key may be taken */
-export function assertTakesKeys({ fences, queue, ledger }: JobCore): void {
+export function assertTakesKeys({ fences, imports, queue, ledger }: JobCore): void {
   const record = fences.everyNewKey
   if (record !== undefined) {
-    const remedy = `Look at ${record.id} among the quarantined records and resolve it.`
+    const remedy = imports.isOpen(record.id)
+      ? 'Run the import again to its end, or give it up by releasing its record.'
+      : `Look at ${record.id} among the quarantined records and resolve it.`
     throw new StoreNotReady(record.reason, remedy)
   }
   if (queue.takesLines()) return
@@ -84,11 +88,9 @@ function insertJob(core: JobCore, seq: bigint, job: JobIdentity): Written<Accept
   }
   core.connection.run(sql.replaceRequest, ...encodeRequest(seq, job.request))
   const entry = acceptEntry(core, job, fixedDigest)
-  const { request, ...own } = job
-  const row = { ...own, ...moving, seq, fixedDigest }
   return {
-    answer: { kind: 'accepted', job: assembleJob(row, job) },
-    entry,
+    answer: { kind: 'accepted', job: { ...job, ...progress, seq } },
+    entries: [entry],
     isStored: () => {
       const reading = core.tables.job(seq)
       return reading.kind === 'row' && reading.row.fixedDigest === fixedDigest

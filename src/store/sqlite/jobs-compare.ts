@@ -1,7 +1,8 @@
 import { quarantineMax } from '../../base/limits.js'
-import type { Outpoint } from '../../covenant/job.js'
+import type { Operator } from '../../covenant/store.js'
 import type { AcceptEntry, IntendEntry, OperateEntry, SettleEntry } from '../ledger-entry.js'
 import type { LedgerLine, LineHead } from '../ledger-line.js'
+import { type Operation, parseOperation } from '../operations.js'
 import type { JobCore } from './jobs-core.js'
 import { RowCursor, type Visited } from './jobs-cursor.js'
 import {
@@ -35,10 +36,8 @@ export type Lost =
     }
   | { readonly kind: 'release'; readonly seq: bigint; readonly intent: bigint }
 
-/** Subject of the operate line that frees an outpoint. */
-export function releaseSubject(outpoint: Outpoint, intentSeq: bigint): string {
-  return `${outpoint} intent-${intentSeq}`
-}
+/** What somebody did, and who it was. */
+export type Operated = { readonly operation: Operation; readonly by: Operator }
 
 /** Goes through the ledger line by line beside the rows, and notes where they differ. */
 export class Comparison {
@@ -59,9 +58,12 @@ export class Comparison {
   readonly #lostIntents = new Map<bigint, bigint>()
   /** Jobs that have not ended, with when they are due; held ones never. */
   readonly unsettled: Map<number, number> = new Map()
-  /** Records that operators released or acknowledged, and retired, by their ids. */
+  /** What people did, by the sequence of its line. */
+  readonly operated: Map<bigint, Operated> = new Map()
+  /** Records that were released or acknowledged, by their ids. */
   readonly released: Set<string> = new Set()
-  readonly retired: Set<string> = new Set()
+  /** The last line that put the host height to a value. */
+  lastReset: bigint | undefined
   rows = 0n
 
   constructor(core: JobCore) {
@@ -124,7 +126,10 @@ export class Comparison {
     }
     pass(this.#intents, limit, (seq, row) => this.orphans.set(seq, { table: 'intent', row }))
     pass(this.#results, limit, (seq, row) => this.orphans.set(seq, { table: 'result', row }))
-    pass(this.#operates, limit, (seq, row) => this.orphans.set(seq, { table: 'operate', row }))
+    pass(this.#operates, limit, (seq, row) => {
+      this.orphans.set(seq, { table: 'operate', row })
+      this.#noteOperation(seq, row)
+    })
   }
 
   /** A job whose row is good. */
@@ -200,15 +205,19 @@ export class Comparison {
     const line = parsedLine(read)
     if (line?.entry.kind !== 'operate') return
     const { entry, at } = line
-    const { what, subject } = entry
-    if (what === 'release') this.released.add(subject)
-    if (what === 'retire') this.retired.add(subject)
-    const [, intent] = /intent-(\d+)$/.exec(subject) ?? []
-    if (what === 'release-intent' && intent !== undefined) {
-      this.releases.set(BigInt(intent), seq)
-      this.lost.push({ kind: 'release', seq, intent: BigInt(intent) })
-    }
+    this.#noteOperation(seq, entry)
     if (visited?.value === undefined) this.lost.push({ kind: 'operate', seq, at, entry })
+  }
+
+  #noteOperation(seq: bigint, { who, what, why, subject }: Omit<OperateEntry, 'kind'>): void {
+    const operation = parseOperation(what, subject)
+    if (operation === undefined) return
+    this.operated.set(seq, { operation, by: { who, why } })
+    if (operation.kind === 'release') this.released.add(operation.recordId)
+    if (operation.kind === 'reset-height' && seq > (this.lastReset ?? 0n)) this.lastReset = seq
+    if (operation.kind !== 'release-intent') return
+    this.releases.set(operation.intent, seq)
+    this.lost.push({ kind: 'release', seq, intent: operation.intent })
   }
 }
 

@@ -5,12 +5,15 @@ import type { Logger } from '../../base/log.js'
 import { StoreFailed } from '../../base/persistence.js'
 import type { Job, JobIdentity, Outpoint } from '../../covenant/job.js'
 import type { Fence, QuarantineRecord } from '../../covenant/store.js'
+import type { ImportMarks } from '../import-marks.js'
 import { fenceOf, type JobFences, rawSummary } from '../job-fences.js'
 import type { JobLeases } from '../job-leases.js'
 import type { JobSchedule } from '../job-schedule.js'
 import type { AcceptEntry, SettleEntry } from '../ledger-entry.js'
 import type { AppendedEntry, Ledger } from '../ledger-port.js'
 import type { Connection } from './connection.js'
+import type { JobMeta } from './jobs-meta.js'
+import { rawIntent, rawJob } from './jobs-raw.js'
 import type { IntentRow, ResultRow } from './jobs-rows.js'
 import type { JobTables } from './jobs-tables.js'
 import type { JobWitness } from './jobs-witness.js'
@@ -33,6 +36,12 @@ export type JobCore = {
   readonly retired: Set<string>
   /** Records that were released or acknowledged. */
   readonly released: Set<string>
+  /** Ids of every record of a file that was ever set aside. */
+  readonly setAside: Set<string>
+  readonly imports: ImportMarks
+  /** Sequences of the `operate` lines that were acted on in this opening. */
+  readonly applied: Set<bigint>
+  readonly meta: JobMeta
   readonly faults: FaultPoints
   readonly clock: Clock
   readonly logger: Logger
@@ -41,9 +50,14 @@ export type JobCore = {
 /** Whether the ledger was compared with the database in this opening. */
 export interface ReplayGate {
   readonly done: boolean
+  /** Whether jobs may be answered before that: not while a file that was set aside may close their keys. */
+  readonly answersEarly: boolean
   /** Waits for it, bounded. @throws StoreNotReady when it takes too long or failed */
   wait(): Promise<void>
 }
+
+/** Why a record that was retired closes its key. */
+export const retiredReason = 'retired: closed for ever'
 
 export function recordIdOf(jobSeq: bigint): string {
   return `job-${jobSeq}`
@@ -58,10 +72,9 @@ export function fenceJob(core: JobCore, seq: bigint, line: AcceptEntry, reason: 
     reason,
     blocks: { keys: [{ route, routeRequestId }], outpoints: [outpoint], everyNewKey: false },
     requestId,
-    ...rawSummary(
-      Buffer.from(JSON.stringify({ ...line, print: undefined, outpointPrint: undefined })),
-    ),
+    ...rawSummary(rawJob(core.connection, seq)),
     foundAtMs: core.clock.nowMs(),
+    state: core.retired.has(recordIdOf(seq)) ? 'retired' : 'open',
   }
   return putFence(core, record)
 }
@@ -76,6 +89,7 @@ export function fenceEveryKey(core: JobCore, id: string, reason: string): Fence 
     requestId: undefined,
     ...rawSummary(Buffer.from(reason)),
     foundAtMs: core.clock.nowMs(),
+    state: 'open',
   })
 }
 
@@ -87,8 +101,9 @@ export function fenceOutpoint(core: JobCore, seq: bigint, outpoint: Outpoint): F
     reason: 'what was recorded for its outpoint cannot be read',
     blocks: { keys: [], outpoints: [outpoint], everyNewKey: false },
     requestId: undefined,
-    ...rawSummary(Buffer.from(outpoint)),
+    ...rawSummary(rawIntent(core.connection, seq)),
     foundAtMs: core.clock.nowMs(),
+    state: 'open',
   })
 }
 

@@ -26,6 +26,21 @@ export function locateById(core: JobCore, id: RequestId): Located {
   return locate(core, core.witness.jobsById(id), (job) => job.requestId === id)
 }
 
+/** Looks for a job that has the id or the key, whatever closes it; once the ledger was replayed. */
+export function locateAny(
+  core: JobCore,
+  { requestId, route, routeRequestId }: Pick<Job, 'requestId' | 'route' | 'routeRequestId'>,
+): Located {
+  const { witness } = core
+  const seqs = new Set([
+    ...witness.jobsById(requestId),
+    ...witness.jobsByKey(route, routeRequestId),
+  ])
+  const isKey = (job: Named): boolean =>
+    job.route === route && job.routeRequestId === routeRequestId
+  return locate(core, [...seqs], (job) => job.requestId === requestId || isKey(job))
+}
+
 type Named = Pick<JobRow, 'route' | 'routeRequestId' | 'requestId'>
 
 function locate(core: JobCore, seqs: readonly bigint[], isMeant: (job: Named) => boolean): Located {
@@ -78,7 +93,7 @@ export async function findJob(
   look: () => Located,
 ): Promise<FindOutcome> {
   if (!core.replay.done) {
-    const row = early()
+    const row = core.replay.answersEarly ? early() : undefined
     const reading = row === undefined ? undefined : core.tables.assemble(row)
     if (reading?.kind === 'row') return { kind: 'found', job: reading.row }
     await core.replay.wait()

@@ -22,9 +22,10 @@ import { commitOrSettle } from './settle.js'
  * @returns undefined unless the line has exactly these digests
  */
 export function healJob(core: JobCore, job: JobIdentity): Job | undefined {
-  const fence = core.fences.byKey(job.route, job.routeRequestId)
-  const [, digits] = /^job-(\d+)$/.exec(fence?.recordId ?? '') ?? []
-  if (digits === undefined) return undefined
+  const [fence, ...others] = core.fences.closing(job.route, job.routeRequestId)
+  const [, digits] = /^job-(\d+)$/.exec(fence ?? '') ?? []
+  // What somebody set aside besides is not healed by the job's own request.
+  if (digits === undefined || others.length > 0) return undefined
   const seq = BigInt(digits)
   const line = core.witness.accepted(seq)
   const identity = line && restoredIdentity(seq, line, job)
@@ -52,9 +53,10 @@ export function rebuild(core: JobCore, seq: bigint, identity: JobIdentity): Job 
   }
   const result = findResult(core, seq)
   const progress = initialProgress(identity.createdAt, core.clock.nowMs())
+  const held = result === undefined && core.imports.isHeld(seq)
   const moving =
     result === undefined
-      ? { ...progress, settleSeq: undefined }
+      ? { ...progress, held, settleSeq: undefined }
       : {
           ...progress,
           state: result.transition.state,
@@ -79,7 +81,7 @@ export function rebuild(core: JobCore, seq: bigint, identity: JobIdentity): Job 
   if (job.kind !== 'row') return undefined
   core.fences.remove(recordIdOf(seq))
   core.witness.addId(identity.requestId, seq)
-  if (result === undefined) core.schedule.set(seq, progress.nextAtMs)
+  if (result === undefined && !held) core.schedule.set(seq, progress.nextAtMs)
   return job.row
 }
 

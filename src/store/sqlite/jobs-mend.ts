@@ -27,7 +27,7 @@ import { sql } from './jobs-sql.js'
 export function restoreLost(
   core: JobCore,
   lost: Lost,
-  releases: ReadonlyMap<bigint, bigint>,
+  { releases, lastReset }: Pick<Comparison, 'releases' | 'lastReset'>,
 ): boolean {
   try {
     switch (lost.kind) {
@@ -40,7 +40,11 @@ export function restoreLost(
       case 'operate': {
         const { seq, at, entry } = lost
         const values = encodeOperate({ ...entry, seq, at })
-        replaceRow(core, undefined, () => core.connection.run(sql.insertOperate, ...values))
+        replaceRow(core, undefined, () => {
+          core.connection.run(sql.insertOperate, ...values)
+          if (seq === lastReset) core.meta.putHostHeight(BigInt(entry.subject))
+        })
+        if (seq === lastReset) core.meta.hostHeightWasPut(BigInt(entry.subject))
         return true
       }
     }
@@ -85,9 +89,16 @@ function restoreSettlement(core: JobCore, seq: bigint, entry: SettleEntry): bool
 }
 
 function settled(row: JobRow, seq: bigint, entry: SettleEntry): ReturnType<typeof encodeUpdate> {
-  const { attempts, held } = row
+  const { attempts } = row
   const { transition, updatedAt } = entry
-  const moving = { state: transition.state, detail: '', updatedAt, attempts, nextAtMs: 0, held }
+  const moving = {
+    state: transition.state,
+    detail: '',
+    updatedAt,
+    attempts,
+    nextAtMs: 0,
+    held: false,
+  }
   return encodeUpdate(row, { ...moving, settleSeq: seq })
 }
 

@@ -54,6 +54,17 @@ export class JobMeta {
     if (this.#hostHeight === undefined || this.#hostHeight < height) this.#hostHeight = height
   }
 
+  /** Writes another height, also a lower one; inside a transaction. */
+  putHostHeight(height: bigint): void {
+    this.#tables.putMeta('hostHeight', String(height))
+  }
+
+  /** The transaction of `putHostHeight` is durable. */
+  hostHeightWasPut(height: bigint): void {
+    this.#hostHeight = height
+    this.#storedHeight = height
+  }
+
   /** Writes what changed; inside a transaction. */
   write(): void {
     const height = this.#hostHeight

@@ -8,7 +8,6 @@ import { HoldfastError, isHoldfastError } from '../../base/errors.js'
 import { type FaultPoints, noFaults } from '../../base/fault-points.js'
 import { type Logger, silent } from '../../base/log.js'
 import { StoreFailed } from '../../base/persistence.js'
-import type { JobStore } from '../../covenant/store.js'
 import { openLedger } from '../ledger.js'
 import { decodeLine } from '../ledger-line.js'
 import type { Ledger } from '../ledger-port.js'
@@ -48,6 +47,7 @@ export function jobDatabase(): DatabaseKind {
     migrations: readMigrations('jobs'),
     // Every row has a digest and a line: damage is a matter of single records here.
     checksPages: false,
+    toBegin: 'Start the daemon or import jobs first',
     foreign: (file, problem) => new NotAJobDb(file, problem),
   }
 }
@@ -60,7 +60,7 @@ export function jobDatabase(): DatabaseKind {
 export async function openJobStore(
   dir: string,
   options: Omit<SqliteJobStoreOptions, 'guard' | 'onClose'> = {},
-): Promise<JobStore> {
+): Promise<SqliteJobStore> {
   const lock = acquireDirectory(createDirectory(dir))
   try {
     return await openSqliteJobStore(lock.path, {
@@ -86,7 +86,7 @@ export async function openJobStore(
 export async function openSqliteJobStore(
   directory: string,
   options: SqliteJobStoreOptions = {},
-): Promise<JobStore> {
+): Promise<SqliteJobStore> {
   const { guard = () => undefined, onClose = () => undefined, create = true } = options
   const { faults = noFaults, clock = systemClock, logger = silent, later = byTimer } = options
   const root = resolve(directory)

@@ -1,81 +1,81 @@
 import { hash } from 'node:crypto'
 import { unreachable } from '../../base/errors.js'
-import { StoreFailed } from '../../base/persistence.js'
 import { decodeRequest } from '../../covenant/decode.js'
 import { canonicalRequest, requestDigest } from '../../covenant/digest.js'
-import {
-  isFinal,
-  type JobIdentity,
-  type Outpoint,
-  outpointOf,
-  walletKeyOf,
-} from '../../covenant/job.js'
+import { type JobIdentity, outpointOf, walletKeyOf } from '../../covenant/job.js'
 import type { Request } from '../../covenant/request.js'
-import type {
-  Operator,
-  QuarantineRecord,
-  ReleaseOutcome,
-  Resolution,
-  ResolveReport,
-} from '../../covenant/store.js'
+import type { Operator, QuarantineRecord, Resolution, ResolveReport } from '../../covenant/store.js'
 import { keyText } from '../job-fences.js'
 import { RecordNotFound, ResolutionRefused } from '../job-refusals.js'
 import type { AcceptEntry } from '../ledger-entry.js'
-import { timeOf } from '../ledger-line.js'
-import { releaseSubject } from './jobs-compare.js'
-import type { JobCore } from './jobs-core.js'
-import { rebuild, replaceRow, restoredIdentity, restoreIntent } from './jobs-heal.js'
-import { encodeOperate, encodeQuarantine, encodeRelease, type IntentRow } from './jobs-rows.js'
+import { type JobCore, retiredReason } from './jobs-core.js'
+import { planFile } from './jobs-files.js'
+import { rebuild, replaceRow, restoredIdentity } from './jobs-heal.js'
+import { operate } from './jobs-operate.js'
+import { assertTyped, goOn, nothing, type Plan } from './jobs-plan.js'
+import { rawJob } from './jobs-raw.js'
+import { encodeQuarantine } from './jobs-rows.js'
 import { sql } from './jobs-sql.js'
 
 /** Ends the quarantine of a record; what is done is written to the ledger first. */
-export function resolveRecord(
+export async function resolveRecord(
   core: JobCore,
   recordId: string,
   how: Resolution,
   by: Operator,
   dryRun: boolean,
-): ResolveReport {
+): Promise<ResolveReport> {
   const record = core.fences.get(recordId)
   if (record === undefined) throw new RecordNotFound(recordId)
-  const [, digits] = /^job-(\d+)$/.exec(recordId) ?? []
-  const plan =
-    digits === undefined
-      ? planLedger(core, record, how)
-      : planJob(core, record, BigInt(digits), how)
+  const plan = planResolution(core, record, how)
   if (!dryRun) {
-    operate(core, by, how.kind, recordId, plan.inTransaction)
+    const operation = (await plan.prepare?.()) ?? plan.operation
+    operate(core, by, operation, (seq) => plan.inTransaction(seq))
     plan.apply()
   }
   return { record, changes: plan.changes, dryRun }
 }
 
-type Plan = {
-  readonly changes: readonly string[]
-  /** Goes into one transaction with the row of the audit trail. */
-  readonly inTransaction: () => void
-  readonly apply: () => void
+/** What resolving a record would do. @throws ResolutionRefused when it cannot be resolved so */
+export function planResolution(core: JobCore, record: QuarantineRecord, how: Resolution): Plan {
+  const [, digits] = /^job-(\d+)$/.exec(record.id) ?? []
+  if (record.kind === 'file') return planFile(core, record, how)
+  if (digits === undefined) return planLedger(core, record, how)
+  return planJob(core, record, BigInt(digits), how)
 }
 
-const nothing = (): void => undefined
-
 function planLedger(core: JobCore, record: QuarantineRecord, how: Resolution): Plan {
+  const { id } = record
   if (how.kind !== 'release') {
-    const remedy = `Compare with a backup, then release it by typing ${record.id}.`
-    throw new ResolutionRefused(record.id, 'it names no single key', remedy)
+    const remedy = core.imports.isOpen(id)
+      ? `Run the import again to its end, or release it by typing ${id}.`
+      : `Compare with a backup, then release it by typing ${id}.`
+    throw new ResolutionRefused(id, 'it names no single key', remedy)
   }
-  assertTyped(record.id, how.typedKey, record.id)
+  assertTyped(id, how.typedKey, id)
+  let ended = 0n
   return {
-    changes: record.blocks.everyNewKey
-      ? ['new keys are taken again; keys of lost lines can be used a second time']
-      : ['its outpoint can be used again'],
-    inTransaction: nothing,
+    operation: { kind: 'release', recordId: id },
+    changes: [releaseEffect(core, record)],
+    inTransaction: (seq) => {
+      ended = seq
+    },
     apply: () => {
-      core.released.add(record.id)
-      core.fences.remove(record.id)
-      if (record.id.startsWith('witness-')) core.ledger.acknowledgeWitness()
+      core.released.add(id)
+      core.fences.remove(id)
+      core.imports.end(id, ended)
+      if (id.startsWith('witness-')) core.ledger.acknowledgeWitness()
     },
   }
+}
+
+function releaseEffect({ imports }: JobCore, { id, blocks }: QuarantineRecord): string {
+  if (imports.isOpen(id)) {
+    return 'the import is given up: new keys are taken again, also those of jobs that were not imported'
+  }
+  return blocks.everyNewKey
+    ? 'new keys are taken again; keys of lost lines can be used a second time'
+    : 'its outpoint can be used again'
 }
 
 function planJob(core: JobCore, record: QuarantineRecord, seq: bigint, how: Resolution): Plan {
@@ -83,7 +83,7 @@ function planJob(core: JobCore, record: QuarantineRecord, seq: bigint, how: Reso
   const line = core.witness.accepted(seq)
   switch (how.kind) {
     case 'adopt':
-      return planRebuild(core, record, seq, line, how.request)
+      return planRebuild(core, record, seq, line, { how: 'adopt', request: how.request })
     case 'restore': {
       if (how.from === 'backup') {
         const remedy = 'Restore the data directory with "holdfast store restore", or adopt it.'
@@ -94,15 +94,17 @@ function planJob(core: JobCore, record: QuarantineRecord, seq: bigint, how: Reso
         const remedy = 'Adopt the request as its client sent it, or let the client send it again.'
         throw new ResolutionRefused(id, 'its request is lost and the ledger has no copy', remedy)
       }
-      return planRebuild(core, record, seq, line, decodeRequest(Buffer.from(body.row)))
+      const request = decodeRequest(Buffer.from(body.row))
+      return planRebuild(core, record, seq, line, { how: 'restore', request })
     }
     case 'retire':
       return {
         changes: ['its key and its outpoint stay closed for ever'],
+        operation: { kind: 'retire', recordId: id },
         inTransaction: nothing,
         apply: () => {
           core.retired.add(id)
-          core.fences.add({ ...record, reason: 'retired: closed for ever' })
+          core.fences.add({ ...record, reason: retiredReason, state: 'retired' })
         },
       }
     case 'release': {
@@ -110,6 +112,7 @@ function planJob(core: JobCore, record: QuarantineRecord, seq: bigint, how: Reso
       if (key === undefined) throw new ResolutionRefused(id, 'it names no key', 'Retire it.')
       assertTyped(id, how.typedKey, keyText(key.route, key.routeRequestId))
       return {
+        operation: { kind: 'release', recordId: id },
         changes: [
           'its key can be used again',
           'what was recorded for its outpoint stays, so that no other transaction is signed',
@@ -120,6 +123,7 @@ function planJob(core: JobCore, record: QuarantineRecord, seq: bigint, how: Reso
           core.retired.delete(id)
           core.fences.remove(id)
           forget(core, seq, line)
+          goOn(core, record)
         },
       }
     }
@@ -133,7 +137,7 @@ function planRebuild(
   { id }: QuarantineRecord,
   seq: bigint,
   line: AcceptEntry | undefined,
-  request: Request,
+  { how, request }: { readonly how: 'adopt' | 'restore'; readonly request: Request },
 ): Plan {
   const job = line && identityOf(line, request)
   const identity = job && restoredIdentity(seq, line, job)
@@ -143,6 +147,8 @@ function planRebuild(
   }
   if (core.retired.has(id)) throw new ResolutionRefused(id, 'it was retired', 'Release it.')
   return {
+    operation:
+      how === 'adopt' ? { kind: how, recordId: id, job: undefined } : { kind: how, recordId: id },
     changes: ['the job is rebuilt from its request and its line, and goes on'],
     inTransaction: nothing,
     apply: () => {
@@ -172,45 +178,13 @@ function identityOf(line: AcceptEntry, request: Request): JobIdentity | undefine
   }
 }
 
-function digestAsStored(request: Request): string {
+export function digestAsStored(request: Request): string {
   return `0x${hash('sha256', `covenant-signer-request-v1:${canonicalRequest(request)}`, 'hex')}`
-}
-
-function assertTyped(id: string, typed: string, wanted: string): void {
-  if (typed === wanted) return
-  throw new ResolutionRefused(id, 'another key was typed', `Type ${wanted}.`)
-}
-
-/** Writes a line of what somebody did, synced, then its row together with the change. */
-function operate(
-  core: JobCore,
-  by: Operator,
-  what: string,
-  subject: string,
-  change: (seq: bigint) => void,
-): void {
-  core.connection.assertMayWrite()
-  const seq = core.queue.appendSynced({ kind: 'operate', ...by, what, subject })
-  const row = { seq, at: timeOf(core.clock.nowMs()), ...by, what, subject }
-  try {
-    replaceRow(core, what === 'release-intent' ? 'intent' : 'job', () => {
-      core.connection.run(sql.insertOperate, ...encodeOperate(row))
-      change(seq)
-    })
-  } catch (cause) {
-    // Its line is synced, so the next opening does what the line says.
-    throw new StoreFailed('job store: operate', 'transient', { outcome: 'unknown', cause })
-  }
 }
 
 /** Keeps a copy of a damaged row and takes the job out. */
 function keepAndDelete(core: JobCore, record: QuarantineRecord, seq: bigint): void {
-  const [row] = core.connection.rows(sql.selectJob, seq)
-  const raw = Buffer.from(
-    JSON.stringify(row ?? null, (_, value: unknown) =>
-      typeof value === 'bigint' ? String(value) : value,
-    ),
-  )
+  const raw = rawJob(core.connection, seq)
   core.connection.run(sql.insertQuarantine, ...encodeQuarantine({ ...record, raw }))
   core.connection.run('delete from job where seq = ?', seq)
   core.connection.run('delete from request where seq = ?', seq)
@@ -232,32 +206,4 @@ function forget(core: JobCore, seq: bigint, line: AcceptEntry | undefined): void
   if (line === undefined) return
   core.witness.removeKey(line.route, line.routeRequestId, seq)
   core.witness.removeId(line.requestId, seq)
-}
-
-/** Frees an outpoint by hand. */
-export function releaseByHand(core: JobCore, outpoint: Outpoint, by: Operator): ReleaseOutcome {
-  const intent = unreleasedOn(core, outpoint)
-  if (intent === undefined) return { kind: 'absent' }
-  const job = core.tables.job(intent.jobSeq)
-  const requestId =
-    job.kind === 'row' ? job.row.requestId : core.witness.accepted(intent.jobSeq)?.requestId
-  if (job.kind !== 'row' || !isFinal(job.row.state)) {
-    if (requestId === undefined) return { kind: 'absent' }
-    return { kind: 'jobNotFinal', requestId }
-  }
-  operate(core, by, 'release-intent', releaseSubject(outpoint, intent.seq), (seq) =>
-    core.connection.run(sql.releaseIntent, ...encodeRelease(intent.seq, seq)),
-  )
-  core.witness.removeIntent(outpoint, intent.seq)
-  return { kind: 'released' }
-}
-
-/** The intent that holds an outpoint. */
-export function unreleasedOn(core: JobCore, outpoint: Outpoint): IntentRow | undefined {
-  for (const seq of core.witness.intentsOn(outpoint)) {
-    const reading = core.tables.intent(seq)
-    const intent = reading.kind === 'row' ? reading.row : restoreIntent(core, seq)
-    if (intent?.outpoint === outpoint && intent.releasedSeq === undefined) return intent
-  }
-  return undefined
 }

@@ -54,12 +54,12 @@ function replayCheck(replay: 'running' | 'done' | 'failed', cause: unknown): Che
 
 function quarantineCheck({ fences }: JobCore): Check {
   const name = 'quarantine'
-  const { size, everyNewKey } = fences
-  if (size === 0) return { name, ok: true, detail: 'no records', remedy: '' }
+  const { open, everyNewKey } = fences
+  if (open === 0) return { name, ok: true, detail: 'no records', remedy: '' }
   const detail =
     everyNewKey === undefined
-      ? `${size} records are set aside`
-      : `${size} records are set aside, ${everyNewKey.id} refuses every new key`
+      ? `${open} records are set aside`
+      : `${open} records are set aside, ${everyNewKey.id} refuses every new key`
   return { name, ok: false, detail, remedy: 'List the quarantined records and resolve them.' }
 }
 

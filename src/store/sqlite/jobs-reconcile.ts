@@ -3,11 +3,11 @@ import { throwIfAborted } from '../../base/errors.js'
 import { StoreFailed } from '../../base/persistence.js'
 import type { ReconcileReport } from '../../covenant/store.js'
 import { replayLedger } from '../ledger-replay.js'
+import { applyOperations } from './jobs-apply.js'
 import { Comparison } from './jobs-compare.js'
 import { fenceEveryKey, fenceJob, type JobCore, recordIdOf } from './jobs-core.js'
 import { RowCursor } from './jobs-cursor.js'
 import { judgeOrphan, judgeSuspect, mendLedger, restoreLost } from './jobs-mend.js'
-import { deleteJob } from './jobs-quarantine.js'
 import { decodeBody, type JobRow } from './jobs-rows.js'
 
 /** What a comparison did, and the jobs that have not ended with when they are due; held ones never. */
@@ -64,7 +64,7 @@ export async function reconcileJobs(
   }
   for (const lost of comparison.lost) {
     await next()
-    if (!restoreLost(core, lost, comparison.releases)) continue
+    if (!restoreLost(core, lost, comparison)) continue
     if (lost.kind === 'settlement') counts.settlements += 1
     if (lost.kind === 'intent') counts.intents += 1
   }
@@ -89,7 +89,7 @@ export async function reconcileJobs(
     await slices.next()
     if (isOpening || orphan.row.seq <= until) judgeOrphan(core, orphan)
   }
-  applyResolutions(core, comparison)
+  applyOperations(core, comparison)
   await next()
   const indexesRebuilt = isOpening ? false : await checkDeeply(core, slices)
   const report = {
@@ -123,25 +123,6 @@ export function judgeWitness(core: JobCore): void {
     `witness-${seq}`,
     `the witness knows line ${seq}, which the ledger has not so`,
   )
-}
-
-/** What operators decided outlives every comparison. */
-function applyResolutions(core: JobCore, comparison: Comparison): void {
-  for (const id of comparison.released) {
-    core.released.add(id)
-    core.fences.remove(id)
-    const [, digits] = /^job-(\d+)$/.exec(id) ?? []
-    if (digits !== undefined) deleteJob(core, BigInt(digits))
-  }
-  for (const id of comparison.retired) {
-    core.retired.add(id)
-    const [, digits] = /^job-(\d+)$/.exec(id) ?? []
-    const line = digits === undefined ? undefined : core.witness.accepted(BigInt(digits))
-    if (digits === undefined || line === undefined) continue
-    core.fences.remove(id)
-    fenceJob(core, BigInt(digits), line, 'retired: closed for ever')
-    comparison.unsettled.delete(Number(digits))
-  }
 }
 
 /** Reads every request, and asks both indexes for every job. */

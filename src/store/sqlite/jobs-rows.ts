@@ -257,6 +257,14 @@ export function encodeQuarantine(record: {
   return sealed('quarantine', [id, kind, reason, raw, BigInt(foundAtMs)])
 }
 
+/** The bytes of such a copy. */
+export function decodeQuarantine(row: Row): Uint8Array {
+  assertIntact('quarantine', row)
+  const raw = row[3]
+  if (!(raw instanceof Uint8Array)) throw new RangeError('column: want bytes')
+  return raw
+}
+
 export function encodeMeta(name: string, value: string): readonly SqlValue[] {
   return sealed('meta', [name, value])
 }

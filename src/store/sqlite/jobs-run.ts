@@ -57,6 +57,8 @@ function claimJob(core: JobCore, seq: bigint, owner: string): Claim | undefined 
   }
   const { row } = reading
   if (isFinal(row.state) || row.held || core.leases.has(row.requestId)) return undefined
+  // A file that was set aside says something else of this key: it goes on when that is resolved.
+  if (core.fences.byKey(row.route, row.routeRequestId) !== undefined) return undefined
   const job = loadJob(core, row)
   if (isFence(job)) return undefined
   const intent = recordedFor(core, job)
@@ -105,7 +107,7 @@ export function insertIntent(
   const entry = intendEntry(core, row, lease.requestId)
   return {
     answer: { kind: 'recorded' },
-    entry,
+    entries: [entry],
     isStored: () => {
       const reading = core.tables.intent(seq)
       return reading.kind === 'row' && reading.row.digest === row.digest
@@ -179,14 +181,14 @@ export function settleJob(
     updatedAt: options.at,
     attempts: row.attempts,
     nextAtMs: 0,
-    held: row.held,
+    held: false,
     settleSeq: seq,
   }
   update(core, row, moving)
   const ended = decodeResult(values)
   return {
     answer: { kind: 'settled', job: assembleJob({ ...row, ...moving }, leased, ended) },
-    entry: settleEntry(ended, row.requestId),
+    entries: [settleEntry(ended, row.requestId)],
     isStored: () => isUpdated(core, row.seq, moving),
     publish: () => {
       core.leases.end(lease)
@@ -224,7 +226,7 @@ function update(core: JobCore, row: JobRow, moving: MovingPart): void {
   core.connection.run(sql.updateJob, ...encodeUpdate(row, moving))
 }
 
-function isUpdated(core: JobCore, seq: bigint, moving: MovingPart): boolean {
+export function isUpdated(core: JobCore, seq: bigint, moving: MovingPart): boolean {
   const reading = core.tables.job(seq)
   if (reading.kind !== 'row') return false
   const { state, detail, updatedAt, attempts, nextAtMs, settleSeq } = reading.row

@@ -49,6 +49,8 @@ export const sql: {
   readonly selectOperate: string
   readonly selectOperatesAfter: string
   readonly insertQuarantine: string
+  readonly selectQuarantine: string
+  readonly selectSetAside: string
   readonly selectMeta: string
   readonly replaceMeta: string
 } = {
@@ -74,6 +76,8 @@ export const sql: {
   selectOperate: 'select * from operate where seq = ?',
   selectOperatesAfter: 'select * from operate where seq > ? order by seq limit ?',
   insertQuarantine: 'insert or replace into quarantine values (?, ?, ?, ?, ?, ?)',
+  selectQuarantine: 'select * from quarantine where id = ?',
+  selectSetAside: "select 1 from operate where what = 'set-aside' limit 1",
   selectMeta: 'select name, value, digest from meta where name = ?',
   replaceMeta: 'insert or replace into meta values (?, ?, ?)',
 }

@@ -9,13 +9,13 @@ import { classify, looksDamaged, primaryCodeOf } from './classify.js'
 import type { Connection } from './connection.js'
 import { commitOrSettle } from './settle.js'
 
-export type WriteKind = 'accept' | 'intend' | 'settle' | 'defer'
+export type WriteKind = 'accept' | 'intend' | 'settle' | 'defer' | 'import'
 
 /** What one change came to inside the transaction. */
 export type Written<T> = {
   readonly answer: T
-  /** The line that says what was written; it has the sequence that the change was given. */
-  readonly entry?: AppendedEntry
+  /** The lines that say what was written; they have the sequence that the change was given, and those behind it. */
+  readonly entries?: readonly AppendedEntry[]
   /** Whether the change is stored, asked of a fresh handle; left out when nothing was changed. */
   readonly isStored?: () => boolean
   /** Makes the change visible in memory; called once it is durable in the database. */
@@ -87,7 +87,7 @@ export class WriteQueue {
   }
 
   /**
-   * Makes a change in the next commit; `run` gets the sequence that its line will have.
+   * Makes a change in the next commit; `run` gets the sequence that its first line will have.
    *
    * @throws StoreFailed: `notWritten`, or `unknown` when the change is stored or may be
    */
@@ -226,7 +226,7 @@ export class WriteQueue {
       if (!handle.inTransaction) throw new BatchLost(undefined)
       this.#connection.run('release item')
       outcomes.push(outcome)
-      if ('entry' in outcome && outcome.entry !== undefined) seq += 1n
+      if (!('failure' in outcome)) seq += BigInt(outcome.entries?.length ?? 0)
     }
   }
 
@@ -241,7 +241,7 @@ export class WriteQueue {
     for (const [at, outcome] of outcomes.entries()) {
       if ('failure' in outcome) continue
       outcome.publish?.()
-      if (outcome.entry !== undefined) entries.push(outcome.entry)
+      entries.push(...(outcome.entries ?? []))
       isAwaited ||= needsLedger(items[at], outcome)
     }
     const cause = isAwaited ? this.#append(kinds, entries) : undefined
@@ -330,8 +330,8 @@ export class WriteQueue {
 }
 
 /** An intent that is recorded already has its line, but perhaps not yet on the disk. */
-function needsLedger(item: Item | undefined, { entry }: Written<unknown>): boolean {
-  return entry !== undefined || item?.kind === 'intend'
+function needsLedger(item: Item | undefined, { entries }: Written<unknown>): boolean {
+  return entries !== undefined || item?.kind === 'intend'
 }
 
 /** The outcomes again when every change is stored, undefined when none is. */

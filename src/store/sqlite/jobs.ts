@@ -17,6 +17,7 @@ import type {
 import type { Route } from '../../covenant/request.js'
 import type {
   AcceptOutcome,
+  CertificateNote,
   Claim,
   FindOutcome,
   IntendOutcome,
@@ -24,33 +25,50 @@ import type {
   JobStore,
   Lease,
   Operator,
+  QuarantineDetail,
   QuarantineRecord,
   ReconcileReport,
   ReleaseOutcome,
   Resolution,
   ResolveReport,
+  ResumeOutcome,
   SettleOutcome,
   StoreReadiness,
 } from '../../covenant/store.js'
+import { ImportMarks } from '../import-marks.js'
 import { JobFences } from '../job-fences.js'
 import { JobLeases } from '../job-leases.js'
 import type { Wait } from '../job-progress.js'
 import { StoreNotReady } from '../job-refusals.js'
 import { JobSchedule } from '../job-schedule.js'
+import type {
+  ImportedJob,
+  ImportedRecord,
+  ImportOutcome,
+  ImportSummary,
+  ImportTarget,
+  KnownJob,
+} from '../keep-core/import-target.js'
 import type { Ledger } from '../ledger-port.js'
 import { classify } from './classify.js'
 import type { Connection } from './connection.js'
 import { acceptJob } from './jobs-accept.js'
 import type { JobCore } from './jobs-core.js'
 import { RowCursor } from './jobs-cursor.js'
+import { detailOf } from './jobs-detail.js'
 import { findJob, isFence, loadJob, locateById, locateByKey } from './jobs-find.js'
 import { healJob } from './jobs-heal.js'
+import { beginImport, endImport, findAcceptedKey, importJob } from './jobs-import.js'
 import type { JobMeta } from './jobs-meta.js'
-import { releaseByHand, resolveRecord, unreleasedOn } from './jobs-quarantine.js'
+import { operate } from './jobs-operate.js'
+import { releaseByHand, unreleasedOn } from './jobs-outpoints.js'
+import { resolveRecord } from './jobs-quarantine.js'
 import { readinessOf } from './jobs-readiness.js'
 import { judgeWitness, type ReplayOutcome, reconcileJobs } from './jobs-reconcile.js'
-import { decodeJob } from './jobs-rows.js'
+import { resetHeight, resumeJob } from './jobs-resume.js'
+import { decodeJob, type JobRow } from './jobs-rows.js'
 import { claimJobs, deferJob, insertIntent, intentOf, settleJob } from './jobs-run.js'
+import { setAsideFile } from './jobs-set-aside.js'
 import { sql } from './jobs-sql.js'
 import { JobTables } from './jobs-tables.js'
 import { JobWitness } from './jobs-witness.js'
@@ -66,7 +84,7 @@ const retryMs = 1000
 const reindexMs = 60_000
 
 /** The job store on SQLite, with the ledger as its second witness. */
-export class SqliteJobStore implements JobStore {
+export class SqliteJobStore implements JobStore, ImportTarget {
   readonly #core: JobCore
   readonly #meta: JobMeta
   readonly #directory: string
@@ -75,6 +93,7 @@ export class SqliteJobStore implements JobStore {
   readonly #stopping = new AbortController()
   #replay: 'running' | 'done' | 'failed' = 'running'
   #replayCause: unknown
+  #answersEarly = false
   #comparing: Promise<unknown> = Promise.resolve()
   #fatal: unknown
   #reindexedAtMs = Number.NEGATIVE_INFINITY
@@ -121,11 +140,18 @@ export class SqliteJobStore implements JobStore {
         get done() {
           return store.#replay === 'done'
         },
+        get answersEarly() {
+          return store.#answersEarly
+        },
         wait: () => this.#whenCompared(),
       },
       accepting: new Map(),
       retired: new Set(),
       released: new Set(),
+      setAside: new Set(),
+      imports: new ImportMarks(),
+      applied: new Set(),
+      meta,
       faults,
       clock,
       logger,
@@ -134,6 +160,7 @@ export class SqliteJobStore implements JobStore {
 
   /** Begins to compare the witnesses; returns at once. */
   start(): void {
+    this.#answersEarly = this.#hasNoFiles()
     this.#compare(this.#stopping.signal).catch((cause: unknown) => {
       const { logger } = this.#core
       if (this.#stopping.signal.aborted) return
@@ -141,6 +168,16 @@ export class SqliteJobStore implements JobStore {
       // Whoever waited was told; the disk may have room again in a while.
       if (this.#core.connection.usable) this.#later(() => this.#startAgain(), retryMs)
     })
+  }
+
+  /** Whether no file was ever set aside, whose key a whole job may have. */
+  #hasNoFiles(): boolean {
+    try {
+      return this.#core.connection.row(sql.selectSetAside) === undefined
+    } catch {
+      // The comparison finds out what is the matter; until then nothing is answered.
+      return false
+    }
   }
 
   #startAgain(): void {
@@ -270,12 +307,15 @@ export class SqliteJobStore implements JobStore {
 
   list(query: {
     readonly state?: JobState
+    readonly route?: Route
     readonly afterSeq?: bigint
     readonly limit: number
   }): Promise<readonly Job[]> {
     return this.#call('list', async () => {
       const { connection, fences } = this.#core
-      const { state, afterSeq, limit } = query
+      const { state, route, afterSeq, limit } = query
+      const isMeant = (row: JobRow): boolean =>
+        (state === undefined || row.state === state) && (route === undefined || row.route === route)
       const statements = { page: sql.selectJobsAfter, row: sql.selectJob }
       const rows = new RowCursor(connection, statements, decodeJob, afterSeq)
       const found: Job[] = []
@@ -284,7 +324,7 @@ export class SqliteJobStore implements JobStore {
         if (next === undefined) break
         const row = next.value
         // A damaged row is no job; comparing the witnesses has set it aside or will.
-        if (row !== undefined && (state === undefined || row.state === state)) {
+        if (row !== undefined && isMeant(row)) {
           const job = fences.byRequestId(row.requestId) ?? loadJob(this.#core, row)
           if (!isFence(job)) found.push(job)
         }
@@ -365,10 +405,24 @@ export class SqliteJobStore implements JobStore {
     })
   }
 
+  resume(id: RequestId, by: Operator): Promise<ResumeOutcome> {
+    return this.#call('resume', async () => {
+      await this.#whenCompared()
+      return resumeJob(this.#core, id, by)
+    })
+  }
+
   listQuarantined(limit: number): Promise<readonly QuarantineRecord[]> {
     return this.#call('listQuarantined', async () =>
       this.#core.fences.list(Math.min(limit, listedMax)),
     )
+  }
+
+  findQuarantined(recordId: string): Promise<QuarantineDetail | undefined> {
+    return this.#call('findQuarantined', async () => {
+      await this.#whenCompared()
+      return detailOf(this.#core, recordId)
+    })
   }
 
   resolve(
@@ -397,6 +451,56 @@ export class SqliteJobStore implements JobStore {
   noteHostHeight(height: bigint): void {
     this.#usable('noteHostHeight')
     this.#meta.noteHostHeight(height)
+  }
+
+  resetHostHeight(height: bigint, by: Operator): Promise<void> {
+    return this.#call('resetHostHeight', async () => {
+      await this.#whenCompared()
+      resetHeight(this.#core, height, by)
+    })
+  }
+
+  recordCertificate(note: CertificateNote, by: Operator): Promise<void> {
+    return this.#call('recordCertificate', async () => {
+      await this.#whenCompared()
+      operate(this.#core, by, { kind: 'certificate', note }, () => undefined)
+    })
+  }
+
+  findKey(id: RequestId): Promise<KnownJob | undefined> {
+    return this.#call('findKey', async () => {
+      await this.#whenCompared()
+      return findAcceptedKey(this.#core, id)
+    })
+  }
+
+  beginImport(importId: string, by: Operator): Promise<void> {
+    return this.#call('beginImport', async () => {
+      await this.#whenCompared()
+      beginImport(this.#core, importId, by)
+    })
+  }
+
+  importJob(job: ImportedJob): Promise<ImportOutcome> {
+    return this.#call('importJob', async () => {
+      await this.#whenCompared()
+      await this.#core.faults.pause('job.import.begin')
+      return importJob(this.#core, job)
+    })
+  }
+
+  setAside(record: ImportedRecord): Promise<'recorded' | 'present'> {
+    return this.#call('setAside', async () => {
+      await this.#whenCompared()
+      return setAsideFile(this.#core, record)
+    })
+  }
+
+  endImport(importId: string, summary: ImportSummary, by: Operator): Promise<void> {
+    return this.#call('endImport', async () => {
+      await this.#whenCompared()
+      endImport(this.#core, importId, summary, by)
+    })
   }
 
   readiness(): StoreReadiness {

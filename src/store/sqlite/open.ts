@@ -93,7 +93,7 @@ function ensureFile(file: string, kind: DatabaseKind, create: boolean): void {
     if (!found.isFile()) throw kind.foreign(file, 'it is no regular file')
     return
   }
-  if (!create) throw new StoreNotFound(file)
+  if (!create) throw new StoreNotFound(file, kind)
   const descriptor = openSync(file, 'wx', 0o600)
   try {
     fsyncSync(descriptor)
@@ -115,10 +115,10 @@ export class AlreadyOpen extends HoldfastError {
 
 export class StoreNotFound extends HoldfastError {
   readonly code = 'StoreNotFound'
-  constructor(file: string) {
-    super(`${file}: no such store`, {
+  constructor(file: string, { what, toBegin }: Pick<DatabaseKind, 'what' | 'toBegin'>) {
+    super(`${file}: no such ${what}`, {
       retry: 'after-fix',
-      remedy: 'Create a wallet first, or name another data directory.',
+      remedy: `${toBegin}, or name another data directory.`,
     })
   }
 }

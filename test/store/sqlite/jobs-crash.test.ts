@@ -5,6 +5,7 @@ import type { JobStore } from '../../../src/covenant/store.js'
 import { replayLedger } from '../../../src/store/ledger-replay.js'
 import { openSqliteJobStore } from '../../../src/store/sqlite/index.js'
 import { jobFaultPointNames } from '../../../src/testing/job-fault-points.js'
+import { sampleImport, sampleReadyImport } from '../../../src/testing/sample-import.js'
 import { sampleIntent, sampleJob } from '../../../src/testing/sample-job.js'
 import { temporaryDirectory } from './fixture.js'
 import {
@@ -28,6 +29,8 @@ type Answered = {
   accepted: number
   intended: boolean
   settled: boolean
+  imported: boolean
+  resumed: boolean
   released: boolean
 }
 type Snapshot = Answered & { readonly point: string; readonly dir: string }
@@ -37,7 +40,10 @@ const wait = { detail: 'waits', nextAtMs: 0, attempts: 1, at }
 /** The life of a job, with a copy of the directory at every point: what a kill there would leave. */
 async function snapshots(dir: string, copies: string): Promise<readonly Snapshot[]> {
   const taken: Snapshot[] = []
-  const answered: Answered = { accepted: 0, intended: false, settled: false, released: false }
+  const answered: Answered = {
+    ...{ accepted: 0, intended: false, settled: false },
+    ...{ imported: false, resumed: false, released: false },
+  }
   const faults = faultsThat((point) => {
     const copy = join(copies, String(taken.length))
     copyDirectory(dir, copy)
@@ -57,11 +63,30 @@ async function snapshots(dir: string, copies: string): Promise<readonly Snapshot
   answered.settled = true
   await store.releaseIntent(job.outpoint, by)
   answered.released = true
+  await store.importJob(sampleReadyImport(4))
+  await store.importJob(sampleImport(5))
+  answered.imported = true
+  await store.resume(sampleJob(5).requestId, by)
+  answered.resumed = true
   await store.close()
   return taken
 }
 
-async function examine(store: JobStore, { accepted, intended, settled, released }: Answered) {
+async function examineImported(store: JobStore, { imported, resumed }: Answered): Promise<void> {
+  const [ready, held] = await Promise.all([4, 5].map((n) => store.find(sampleJob(n).requestId)))
+  for (const outcome of [ready, held]) expect(outcome?.kind).not.toBe('fenced')
+  if (ready?.kind === 'found') {
+    expect(ready.job.transactionHex).toBe(sampleReadyImport(4).progress.transactionHex)
+    expect((await store.findIntent(ready.job.outpoint))?.requestId).toBe(ready.job.requestId)
+  }
+  if (imported) expect([ready?.kind, held?.kind]).toEqual(['found', 'found'])
+  if (held?.kind === 'found' && resumed) expect(held.job.held).toBe(false)
+  if (held?.kind === 'found' && held.job.held) await store.resume(held.job.requestId, by)
+}
+
+async function examine(store: JobStore, answered: Answered): Promise<void> {
+  const { accepted, intended, settled, released } = answered
+  await examineImported(store, answered)
   expect(await store.listQuarantined(10)).toEqual([])
   const { outpoint, requestId } = sampleJob(1)
   for (const number of [1, 2, 3].slice(0, accepted)) {
@@ -89,7 +114,10 @@ async function examine(store: JobStore, { accepted, intended, settled, released 
     }
     expect((await store.settle(claim.lease, artifact, keeping)).kind).toBe('settled')
   }
-  expect(await store.list({ state: 'ARTIFACT_READY', limit: 10 })).toHaveLength(3)
+  const jobs = await store.list({ limit: 10 })
+  expect(jobs.filter(({ state }) => state !== 'ARTIFACT_READY')).toEqual([])
+  const own = [1, 2, 3].map((number) => sampleJob(number).routeRequestId)
+  expect(jobs.filter(({ routeRequestId }) => own.includes(routeRequestId))).toHaveLength(3)
 }
 
 describe('a process killed at any point of a job', () => {

@@ -48,7 +48,7 @@ async function withQueue(work: (bench: Bench) => Promise<void>): Promise<void> {
     connection.run(insert, name, BigInt(bytes))
     return {
       answer: `${name} ${seq}`,
-      entry: operateEntry(name),
+      entries: [operateEntry(name)],
       isStored: () => isStored(name),
       publish: () => void published.push(name),
     }
