@@ -31,8 +31,18 @@ function body(members: Readonly<Record<string, Schema>>, required: readonly stri
   return { type: 'object', additionalProperties: false, required, properties: members }
 }
 
+type InputName =
+  | 'none'
+  | 'verbose'
+  | 'jobs'
+  | 'quarantine'
+  | 'operate'
+  | 'release'
+  | 'resolve'
+  | 'height'
+
 /** What bodies and queries may hold; the routes judge requests by them. */
-export const inputs = {
+export const inputs: { readonly [Name in InputName]: Schema } = {
   none: body({}, []),
   verbose: { type: 'object', properties: { verbose: text } },
   jobs: {
@@ -122,8 +132,29 @@ const recordMembers = {
   state: { type: 'string', enum: ['open', 'retired'] },
 } as const
 
+export type AnswerName =
+  | 'Problem'
+  | 'Live'
+  | 'Ready'
+  | 'State'
+  | 'Job'
+  | 'JobList'
+  | 'JobDetail'
+  | 'Resumed'
+  | 'Released'
+  | 'Record'
+  | 'RecordList'
+  | 'RecordDetail'
+  | 'Resolved'
+  | 'LedgerHead'
+  | 'Checks'
+  | 'StoreVerification'
+  | 'HeightReset'
+  | 'Wallets'
+  | 'OpenApi'
+
 /** What answers hold, by name. */
-export const answers = {
+export const answers: { readonly [Name in AnswerName]: Schema } = {
   Problem: record({
     type: text,
     title: text,
@@ -217,5 +248,3 @@ export const answers = {
   }),
   OpenApi: { type: 'object' },
 } as const satisfies Readonly<Record<string, Schema>>
-
-export type AnswerName = keyof typeof answers
