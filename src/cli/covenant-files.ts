@@ -10,7 +10,9 @@ import {
   type Progress,
   type Verdicts,
 } from '../datadir/keep-core.js'
+import { nextCommand } from './next-command.js'
 import { note, type Output, printResult, renderFacts, renderTable } from './output.js'
+import { targetOf } from './target.js'
 import type { Context } from './usage.js'
 
 export type ImportFlags = { readonly yes?: boolean; readonly reason?: string }
@@ -25,22 +27,24 @@ type SetAside = {
 }
 
 /** `covenant check`: one verdict per file of a keep-core directory; status 3 when one is set aside. */
-export async function covenantCheck({ output }: Context, directory: string): Promise<void> {
+export async function covenantCheck(context: Context, directory: string): Promise<void> {
+  const { output } = context
   const verdicts = await checked(output, directory)
   await printVerdicts(output, verdicts, {})
-  hintAfterCheck(output, verdicts, directory)
+  hintAfterCheck(context, verdicts, directory)
 }
 
 /** `covenant import`: what an import would do, and with `--yes` the import; status 3 as `check`. */
 export async function covenantImport(
-  { output, dataDir }: Context,
+  context: Context,
   directory: string,
   { yes = false, reason = 'jobs of a keep-core directory' }: ImportFlags,
 ): Promise<void> {
+  const { output, dataDir } = context
   if (!yes) {
     const verdicts = await checked(output, directory)
     await printVerdicts(output, verdicts, { dryRun: true })
-    hintAfterCheck(output, verdicts, directory)
+    hintAfterCheck(context, verdicts, directory)
     return
   }
   const by = { who: userInfo().username, why: reason }
@@ -56,7 +60,7 @@ export async function covenantImport(
     dryRun: false,
     ...{ imported, present, advanced, verdictsSha256 },
   })
-  hintAfterImport(output, report)
+  hintAfterImport(context, report)
 }
 
 /** `covenant export`: writes the jobs as keep-core's files; status 3 when a record has none. */
@@ -142,28 +146,30 @@ function visible(text: string): string {
   })
 }
 
-/** A path as one word of a shell. */
-function word(path: string): string {
-  return /^[\w./+-]+$/.test(path) ? path : `'${visible(path).replaceAll("'", `'\\''`)}'`
-}
-
 function hintAfterCheck(
-  output: Output,
+  context: Context,
   { loaded, quarantined }: Verdicts,
   directory: string,
 ): void {
+  const { output } = context
   const total = loaded.length + quarantined.length
   if (total === 0) note(output, `No job files in ${visible(directory)}.`)
   else if (quarantined.length > 0) {
     note(output, 'An import keeps their keys closed until you resolve each of them.')
   }
-  if (total > 0) note(output, `Next: holdfast covenant import ${word(directory)} --yes`)
+  if (total > 0) {
+    const target = targetOf(context, {})
+    note(output, `Next: ${nextCommand(target, 'covenant', 'import', directory, '--yes')}`)
+  }
 }
 
-function hintAfterImport(output: Output, { loaded, quarantined }: ImportReport): void {
-  if (quarantined.length > 0) note(output, 'Next: holdfast quarantine list')
+function hintAfterImport(context: Context, { loaded, quarantined }: ImportReport): void {
+  const { output } = context
+  const target = targetOf(context, {})
+  if (quarantined.length > 0) note(output, `Next: ${nextCommand(target, 'quarantine', 'list')}`)
   if (loaded.length > 0) {
-    note(output, 'Unfinished jobs are held until each is resumed: holdfast covenant list')
+    const list = nextCommand(target, 'covenant', 'list')
+    note(output, `Unfinished jobs are held until each is resumed: ${list}`)
   }
 }
 

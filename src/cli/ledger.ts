@@ -14,7 +14,7 @@ export async function ledgerVerify(context: Context, flags: TargetFlags): Promis
   const target = targetOf(context, flags)
   const diagnosis = await readOrAsk(
     { output, target },
-    verifyLedger,
+    (directory) => verifyLedger(directory, target.config().ledger),
     // The daemon makes it with the same function; it is shown, nothing is done by it.
     async (client) => (await client.post('/ledger/verify', '{}', adminVerifyMs)) as Diagnosis,
   )

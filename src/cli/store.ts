@@ -1,3 +1,4 @@
+import { neverAborted } from '../base/abort.js'
 import { adminVerifyMs } from '../base/limits.js'
 import { type VerificationDocument, verificationDocument } from '../datadir/job-documents.js'
 import { verifyStore } from '../datadir/store-verify.js'
@@ -14,7 +15,10 @@ export async function storeVerify(context: Context, flags: TargetFlags): Promise
   const target = targetOf(context, flags)
   const result = await reach(
     target,
-    async (directory) => verificationDocument(await verifyStore(directory)),
+    async (directory) => {
+      const { ledger } = target.config()
+      return verificationDocument(await verifyStore(directory, neverAborted, ledger))
+    },
     // The daemon makes it with the same function; it is shown, nothing is done by it.
     async (client) =>
       (await client.post('/store/verify', '{}', adminVerifyMs)) as VerificationDocument,

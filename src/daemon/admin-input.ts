@@ -13,7 +13,7 @@ import type { Operator, Resolution } from '../covenant/store.js'
 import { AdminInputInvalid } from './admin-problem.js'
 
 /** Bytes of one body. */
-export const adminBodyBytesMax: number = 1024 * 1024
+export const adminBodyBytesMax: number = 3 * 1024 * 1024
 
 /** A body that its route's schema has judged; absent members are undefined. */
 export type AdminBody = Readonly<Record<string, unknown>>

@@ -148,7 +148,7 @@ describe('what is behind the token', () => {
     await refused({ outpoint, reason: 'x', [canary]: 1 })
     await refused({ outpoint, reason: 1 })
     await refused({ outpoint, reason: 'x', dryRun: 'yes' })
-    await refused({ outpoint, reason: `${'x'.repeat(1024 * 1024)}${canary}` }, 413)
+    await refused({ outpoint, reason: `${'x'.repeat(3 * 1024 * 1024)}${canary}` }, 413)
     const text = await openRaw(address)
     const headers = ['Host: localhost', `Authorization: Bearer ${'x'.repeat(5)}`]
     text.send(requestBytes({ path, headers: [...headers, 'Content-Type: text/plain'], body: 'x' }))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { sampleJob } from '../sample-job.js'
-import { accepted, by, type Cases, opened } from './steps.js'
+import { accepted, by, type Cases, never, opened } from './steps.js'
 
 const bad = sampleJob(1)
 
@@ -20,6 +20,27 @@ export const operateCases: Cases = {
     const third = await opened(harness)
     assert.equal(third.hostHeight(), 9n)
     await third.close()
+  },
+
+  'a certificate is put on record before it is signed, and changes nothing else': async (
+    harness,
+  ) => {
+    const store = await opened(harness)
+    const walletKey = `0x02${'ab'.repeat(32)}` as const
+    const note = {
+      walletKey,
+      approvalDigest: `0x${'11'.repeat(32)}`,
+      endBlock: 2n ** 64n - 1n,
+    } as const
+    await store.recordCertificate(note, by)
+    assert.deepEqual(await store.listQuarantined(1), [])
+    assert.equal((await store.accept(sampleJob(1))).kind, 'accepted')
+    await store.close()
+    const again = await opened(harness)
+    await again.ready(never)
+    assert.equal((await again.find(sampleJob(1).requestId)).kind, 'found')
+    assert.deepEqual(await again.listQuarantined(1), [])
+    await again.close()
   },
 
   'a record says what was found and what can be done, each of which works': async (harness) => {
