@@ -1,3 +1,15 @@
+/** One line of a report: what was measured, its bound, and whether it holds. */
+export type Figure = {
+  readonly what: string
+  readonly value: number
+  readonly unit: string
+  readonly bound: { readonly kind: 'at most' | 'at least'; readonly value: number }
+  readonly detail: string
+}
+
+/** What is measured together; every figure is told when it is there. */
+export type Suite = (options: { readonly jobsMax: number }) => AsyncIterable<Figure>
+
 /** Middle value; of two middle values the upper one. */
 export function median(numbers: readonly number[]): number {
   const sorted = [...numbers].sort((a, b) => a - b)

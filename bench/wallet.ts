@@ -17,19 +17,16 @@ import { openHoldfast } from '../src/index.js'
 import { insertInto, selectFrom, walletTableNames } from '../src/store/sqlite/wallet-rows.js'
 import { deriveCandidate } from '../src/wallet/candidate.js'
 import { benchDerivation, derivationRatioMin } from './derivation.js'
-import type { Figure } from './main.js'
-import { heldBytes, median, timeMs } from './measure.js'
+import { type Figure, heldBytes, median, timeMs } from './measure.js'
 
 const network = 'testnet'
 
 /** Everything issue "a wallet that registers all or nothing" asks to be measured. */
-export async function benchWallet(): Promise<readonly Figure[]> {
-  return [
-    await registrationAgainstItsParts(),
-    derivation(),
-    ...syncsPerRegistration(),
-    ...(await loadingOneThousand()),
-  ]
+export async function* benchWallet(): AsyncGenerator<Figure> {
+  yield await registrationAgainstItsParts()
+  yield derivation()
+  yield* syncsPerRegistration()
+  yield* await loadingOneThousand()
 }
 
 function temporary(): { readonly path: string; readonly remove: () => void } {

@@ -180,7 +180,9 @@ export const answers: { readonly [Name in AnswerName]: Schema } = {
       detail: text,
       version: text,
       startedAt: instant,
-      engine: { anyOf: [record({ name: text, signs: flag }), { type: 'null' }] },
+      engine: {
+        anyOf: [record({ name: text, signs: flag }, { wallets: count }), { type: 'null' }],
+      },
       gate: record({
         bridgeCovenantFraudDefenseConfirmed: flag,
         bridgeAddress: { type: ['string', 'null'] },

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Clock } from '../base/clock.js'
 import { HoldfastError } from '../base/errors.js'
 import { type Logger, silent } from '../base/log.js'
@@ -61,6 +62,8 @@ export async function openCompatibleListener(deps: CompatibleDeps): Promise<Comp
   requireProtection(settings)
   const times = { ...usualTimes, ...settings.times }
   const work = new AbortController()
+  // Every submit in flight listens to it.
+  setMaxListeners(0, work.signal)
   const callDeps = {
     service,
     client: checkBearer(settings.authToken),

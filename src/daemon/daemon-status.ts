@@ -13,8 +13,10 @@ export type DaemonPhase = 'starting' | 'loading' | 'serving' | 'failed' | 'drain
 /** What turns requests into signatures here. */
 export type EngineInfo = {
   readonly name: string
-  /** False for the passive one. */
+  /** False for the passive one, while the fraud defence is not confirmed, and without keys. */
   readonly signs: boolean
+  /** Wallets that it holds a key of; absent for the passive one. */
+  readonly wallets?: number
 }
 
 /** One look at something outside this process, such as a chain source. */

@@ -11,10 +11,14 @@ export function engineName(signing: Signing | undefined): string {
 
 /** What the admin listener shows of the engine, and how it looks at the chains. */
 export function engineStatus(
+  config: Config,
   signing: Signing | undefined,
 ): Required<Pick<Opened, 'engine'>> & Pick<Opened, 'checks'> {
-  const engine = { name: engineName(signing), signs: signing !== undefined }
-  return signing === undefined ? { engine } : { engine, checks: () => checkSources(signing) }
+  const name = engineName(signing)
+  if (signing === undefined) return { engine: { name, signs: false } }
+  const wallets = signing.publicKeys.length
+  const signs = config.covenantSigner.bridgeCovenantFraudDefenseConfirmed && wallets > 0
+  return { engine: { name, signs, wallets }, checks: () => checkSources(signing) }
 }
 
 /** Tells the log what will happen to jobs. */

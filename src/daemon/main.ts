@@ -164,7 +164,7 @@ async function serve(
   for (const notice of [...config.notices, ...notices]) log.warn({}, notice)
   tellEngine(options, signing)
   service.start()
-  status.add({ service, compatible: listener, ...engineStatus(signing) })
+  status.add({ service, compatible: listener, ...engineStatus(config, signing) })
   status.enter('serving')
   const ended = new Promise<void>((resolve, reject) => {
     const onDead = (detail: string): void => {

@@ -1,7 +1,7 @@
 import { compatibleConnectionsMax, listedMax } from '../base/limits.js'
 import type { QuarantineRecord } from '../covenant/store.js'
 import { layoutOf } from '../datadir/layout.js'
-import type { DaemonStatus } from './daemon-status.js'
+import type { DaemonStatus, SourceCheck } from './daemon-status.js'
 import { probeDisk, watchFiles } from './disk-probe.js'
 import type { Finding, ReadinessSource } from './readiness.js'
 
@@ -34,7 +34,7 @@ export function readinessSources(status: DaemonStatus): readonly ReadinessSource
     {
       name: 'chain',
       remedy: 'Look at the chain sources and at the network.',
-      look: async () => (await status.opened().checks?.()) ?? [],
+      look: async () => judgeSources((await status.opened().checks?.()) ?? []),
     },
   ]
 }
@@ -165,9 +165,29 @@ function runnerFinding(status: DaemonStatus): Finding {
   return state === 'running' ? good('runner', detail) : bad('runner', detail, 'Wait.')
 }
 
+/** One source of a chain that is away is no outage while another one answers. */
+function judgeSources(checks: readonly SourceCheck[]): readonly Finding[] {
+  const chainOf = ({ name }: SourceCheck): string => name.replace(/:.*/, '')
+  const answering = new Set(checks.filter(({ ok }) => ok).map(chainOf))
+  return checks.map((check) => {
+    if (check.ok) return check
+    return { ...check, severity: answering.has(chainOf(check)) ? 'degraded' : 'notReady' } as const
+  })
+}
+
 function engineFinding(status: DaemonStatus): Finding {
   const { engine } = status.opened()
   if (engine === undefined) return bad('engine', 'none', 'Wait.')
-  const { name, signs } = engine
-  return good('engine', signs ? name : `${name}: requests are accepted, nothing is signed`)
+  const { name, wallets } = engine
+  if (wallets === undefined) {
+    return good('engine', `${name}: requests are accepted, nothing is signed`)
+  }
+  if (!status.config.covenantSigner.bridgeCovenantFraudDefenseConfirmed) {
+    const remedy = 'Set bridgeCovenantFraudDefenseConfirmed once the Bridge defends covenants.'
+    const detail = 'the fraud defence is not confirmed: every job fails as POLICY_REJECTED'
+    return bad('engine', detail, remedy, 'degraded')
+  }
+  if (wallets > 0) return good('engine', `${name}, ${wallets} wallets`)
+  const remedy = 'Stop the daemon, run "holdfast covenant bind" for each wallet, and start again.'
+  return bad('engine', 'no wallet key is bound: every job fails as POLICY_REJECTED', remedy)
 }

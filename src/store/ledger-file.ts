@@ -8,6 +8,7 @@ import {
   ftruncateSync,
   openSync,
   renameSync,
+  statSync,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -262,10 +263,13 @@ export class FileLedger implements Ledger {
     try {
       this.#faults.reach('ledger.append.before')
       const descriptor = this.#descriptor ?? this.#create()
+      this.#assertInPlace(descriptor)
       if (this.#torn) ftruncateSync(descriptor, this.#sizeBytes)
       this.#torn = true
       const bytes = Buffer.concat(this.#waiting.map((line) => line.bytes))
       writeAll(descriptor, bytes, this.#sizeBytes)
+      // Again: what it was moved away with does not count as written.
+      this.#assertInPlace(descriptor)
       this.#faults.reach('ledger.append.after')
     } catch (cause) {
       this.#trouble = cause
@@ -279,6 +283,13 @@ export class FileLedger implements Ledger {
     this.#unsynced = true
     if (this.#unnamed) this.#syncNew()
     return true
+  }
+
+  /** A file that was moved away or replaced takes writes as before, and the next opening would not find them. */
+  #assertInPlace(descriptor: number): void {
+    const own = fstatSync(descriptor, { bigint: true })
+    const there = statSync(join(this.#dir, activeName), { bigint: true, throwIfNoEntry: false })
+    if (there?.ino !== own.ino || there.dev !== own.dev) throw new LedgerMisplaced()
   }
 
   /** Puts a full file aside; what hinders that before the rename is no reason to stop. */
@@ -384,6 +395,18 @@ export class LedgerAppendFailed extends HoldfastError {
       retry: 'never',
       remedy: 'Free disk space; the lines are written as soon as the disk takes them.',
       cause,
+    })
+  }
+}
+
+/** Lines wait in memory until the file is back; nothing new is taken meanwhile. */
+export class LedgerMisplaced extends HoldfastError {
+  readonly code = 'LedgerMisplaced'
+  constructor() {
+    super(`ledger: ${activeName} is not in its place any more, want the file that was opened`, {
+      retry: 'after-fix',
+      remedy:
+        'Move the file back: the lines that wait are written then. Otherwise stop the process.',
     })
   }
 }

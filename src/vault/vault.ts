@@ -90,7 +90,8 @@ export class VaultLocked extends HoldfastError {
   constructor() {
     super('vault: locked, its passphrase was not given', {
       retry: 'after-fix',
-      remedy: 'Make a vault with "holdfast vault init" if there is none, and give its passphrase.',
+      remedy:
+        'Make a vault with "holdfast vault init" if there is none, and give its passphrase; the daemon reads it from vault.passphraseFile, vault.credential or vault.fd.',
     })
   }
 }

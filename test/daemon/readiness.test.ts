@@ -126,6 +126,23 @@ describe('readiness', () => {
     expect(body).toMatch(/^eth_connectivity 0$/m)
   })
 
+  it('is only degraded by a chain source that is away while another one answers', async () => {
+    const site = await openAdminSite()
+    const good = { name: 'bitcoin:1', ok: true, detail: 'at 800000', remedy: '' }
+    const bad = { name: 'bitcoin:2', ok: false, detail: 'away', remedy: 'Look at the node.' }
+    site.status.add({ checks: async () => [good, bad] })
+    const seen = await verbose(site)
+    expect(seen).toMatchObject({ status: 200, said: 'degraded', failing: ['bitcoin:2'] })
+  })
+
+  it('says that jobs fail while the fraud defence is not confirmed', async () => {
+    const site = await openAdminSite()
+    site.status.add({ engine: { name: 'signing', signs: false, wallets: 1 } })
+    const seen = await verbose(site)
+    expect(seen).toMatchObject({ status: 200, said: 'degraded', failing: ['engine'] })
+    expect(seen.checks.find(({ name }) => name === 'engine')?.detail).toContain('POLICY_REJECTED')
+  })
+
   it('answers within two seconds when a source hangs, which is asked once until it answers', async () => {
     const site = await openAdminSite()
     let asked = 0

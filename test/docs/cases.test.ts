@@ -77,7 +77,7 @@ const specified: Readonly<Record<string, Specified>> = {
       ...range('H', 8),
       ...range('I', 7),
     ],
-    features: ['certificate issuing', 'daemon', 'signing engine'],
+    features: [],
   },
   'WALLET-CASES.md': {
     ids: [

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -236,6 +237,28 @@ describe('a disk that takes no lines', () => {
       const report = await replayLedger(dir, nobody)
       expect(report.damaged).toEqual([])
       expect(report.lines).toBe(11)
+    }))
+
+  it('takes a file that was moved away or replaced for such a disk, until it is back', () =>
+    inDirectory(async (dir) => {
+      const ledger = open(dir)
+      ledger.append([accept(1)])
+      const [path, aside] = [active(dir), join(dir, 'aside')]
+      for (const replacement of [undefined, 'another file']) {
+        const next = ledger.nextSeq()
+        renameSync(path, aside)
+        if (replacement !== undefined) writeFileSync(path, replacement)
+        expect(() => ledger.append([accept(2)])).toThrow(/wait in memory/)
+        expect(ledger.state()).toBe('failed')
+        expect(ledger.trouble()).toMatch(/not in its place any more/)
+        expect(ledger.retry()).toBe(false)
+        renameSync(aside, path)
+        expect(ledger.retry()).toBe(true)
+        expect(ledger.state()).toBe('ok')
+        expect(ledger.find(next)?.entry).toEqual(accept(2))
+      }
+      await ledger.close()
+      expect((await replayLedger(dir, nobody)).lines).toBe(4)
     }))
 
   it('stops the ledger when more waits than memory may hold', () =>
