@@ -25,17 +25,27 @@ import { findAcceptedKey, findKnown, takeJob } from './jobs-import.js'
 import { assertTyped, goOn, nothing, type Plan, typedFor } from './jobs-plan.js'
 import { fenceFile, findRaw } from './jobs-set-aside.js'
 
-/** What a file closes once it was retired; undefined while nobody knows its own key. */
+/**
+ * What a file closes once it was retired; undefined while nobody knows its own key.
+ *
+ * @remarks A key that only the file's bytes say is taken too: to close it is safer than to release the record, which is
+ * what would be left to do.
+ */
 export function retiredBlocks(
   core: JobCore,
-  { blocks, requestId }: QuarantineRecord,
+  record: QuarantineRecord,
 ): QuarantineRecord['blocks'] | undefined {
+  const { blocks, requestId } = record
   if (!blocks.everyNewKey) return blocks
   const known = requestId === undefined ? undefined : findAcceptedKey(core, requestId)
-  if (known === undefined) return undefined
-  const outpoints = [...new Set([...blocks.outpoints, known.outpoint])]
-  return { keys: [...blocks.keys, known.key], outpoints, everyNewKey: false }
+  const key = known?.key ?? ownKey(record, readableFields(findRaw(core, record.id) ?? noBytes))
+  if (key === undefined) return undefined
+  const outpoints = known === undefined ? [] : [known.outpoint]
+  const all = [...new Set([...blocks.outpoints, ...outpoints])]
+  return { keys: [...blocks.keys, key], outpoints: all, everyNewKey: false }
 }
+
+const noBytes = new Uint8Array()
 
 /** Puts the record of a file that was retired in the place of the open one. */
 export function retireFile(core: JobCore, record: QuarantineRecord): void {
@@ -53,17 +63,27 @@ export function planFile(core: JobCore, record: QuarantineRecord, how: Resolutio
       throw new ResolutionRefused(id, 'no other witness has its request', `Adopt it. ${toRelease}`)
     case 'adopt':
       return planAdopt(core, record, how.request, toRelease)
-    case 'retire':
-      if (retiredBlocks(core, record) === undefined) {
+    case 'retire': {
+      const blocks = retiredBlocks(core, record)
+      if (blocks === undefined) {
         const problem = 'nobody knows its key, so that no key can be closed for ever'
         throw new ResolutionRefused(id, problem, `Adopt the mended request. ${toRelease}`)
       }
       return {
         operation: { kind: 'retire', recordId: id },
-        changes: ['its keys and its outpoints stay closed for ever; other new keys are taken'],
+        changes: [
+          'its keys and its outpoints stay closed for ever; other new keys are taken',
+          ...blocks.keys.map(({ route, routeRequestId }) => {
+            return `closed: ${keyText(route, routeRequestId)}`
+          }),
+          ...(record.blocks.everyNewKey
+            ? ['make sure that this is the key: its bytes may lie']
+            : []),
+        ],
         inTransaction: nothing,
         apply: () => retireFile(core, record),
       }
+    }
     case 'release':
       assertTyped(id, how.typedKey, typedFor(record))
       return {
@@ -97,7 +117,7 @@ function planAdopt(
 ): Plan {
   const { id } = record
   if (record.state === 'retired') throw new ResolutionRefused(id, 'it was retired', 'Release it.')
-  const readable = readableFields(findRaw(core, id) ?? new Uint8Array())
+  const readable = readableFields(findRaw(core, id) ?? noBytes)
   const identity = identityOf(core, record, readable, request, toRelease)
   const { route, routeRequestId, requestId } = identity
   const others = core.fences.closing(route, routeRequestId).filter((one) => one !== id)

@@ -266,6 +266,25 @@ describe('a file that was set aside', () => {
     })
   })
 
+  it('that was cut off is retired under the key that its bytes say, which stays closed', async () => {
+    const dir = temporaryDirectory()
+    const text = fileText(keepCoreJob(7))
+    keep.putText(nameOf(7), text.slice(0, text.indexOf('"request":') + 40))
+    await importInto(dir)
+    const { route, routeRequestId } = keepCoreJob(7)
+    await withStore(dir, async (store) => {
+      const [record] = await store.listQuarantined(1)
+      expect(record?.blocks.everyNewKey).toBe(true)
+      const { changes } = await store.resolve(record?.id ?? '', { kind: 'retire' }, by, false)
+      expect(changes).toContain(`closed: ${route}:${routeRequestId}`)
+    })
+    await withStore(dir, async (store) => {
+      expect((await store.accept(sampleJob(7))).kind).toBe('fenced')
+      expect((await store.findByRoute(route, routeRequestId)).kind).toBe('fenced')
+      await accept(store, sampleJob(8))
+    })
+  })
+
   it('stays retired over openings, and troubles neither readiness nor verify', async () => {
     const dir = temporaryDirectory()
     keep.putText(nameOf(7), fileText(keepCoreJob(7), '"PENDING"', '"PENDINF"'))
