@@ -1,6 +1,7 @@
 // Figures as ratios to a limit or a peer in the same run: npm run bench -- wallet
 import { parseArgs } from 'node:util'
 import { benchCovenant } from './covenant.js'
+import { benchDevnet } from './devnet.js'
 import { benchHttp } from './http.js'
 import type { Figure, Suite } from './measure.js'
 import { benchWallet } from './wallet.js'
@@ -9,6 +10,7 @@ const suites: Readonly<Record<string, Suite>> = {
   wallet: benchWallet,
   covenant: benchCovenant,
   http: benchHttp,
+  devnet: benchDevnet,
 }
 
 const { values: flags, positionals: names } = parseArgs({

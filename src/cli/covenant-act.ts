@@ -1,3 +1,4 @@
+import type { Config } from '../config.js'
 import type { Outpoint } from '../covenant/job.js'
 import { IntentInUse, IntentNotFound } from '../daemon/admin-problem.js'
 import { releaseIntent, resetHostHeight, resumeJob } from '../datadir/job-operations.js'
@@ -30,14 +31,24 @@ export async function covenantResume(
   )
   await printResult(context.output, { requestId, outcome, dryRun }, () => {
     if (outcome !== 'resumed') return `${requestId}: is not held, nothing to do`
-    return `${requestId}: ${dryRun ? 'would run (nothing was changed)' : 'runs when a daemon does'}`
+    return `${requestId}: ${dryRun ? 'would run (nothing was changed)' : 'not held any more; the daemon runs it'}`
   })
+  if (outcome === 'resumed' && wouldFail(target.config())) {
+    const why = 'covenantSigner.bridgeCovenantFraudDefenseConfirmed is not set'
+    note(context.output, `Careful: ${why}, so the daemon ends this job as FAILED.`)
+  }
   if (!dryRun) {
     note(
       context.output,
       `To see how it goes: ${nextCommand(target, 'covenant', 'show', requestId)}`,
     )
   }
+}
+
+/** A signing engine ends every job while the fraud defence is not confirmed; a passive one leaves them alone. */
+function wouldFail({ covenantSigner, ethereum, bitcoin }: Config): boolean {
+  const signs = ethereum.endpoints.length > 0 && bitcoin.sources.length > 0
+  return signs && !covenantSigner.bridgeCovenantFraudDefenseConfirmed
 }
 
 /**

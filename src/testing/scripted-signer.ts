@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import * as secp256k1 from 'tiny-secp256k1'
-import { fromHex, sha256, toHex } from '../base/bytes.js'
+import { fromHex, toHex } from '../base/bytes.js'
 import { isLowS, parseDerSignature } from '../covenant/der.js'
 import type { RequestId } from '../covenant/job.js'
 import type { Hex } from '../covenant/request.js'
@@ -40,13 +41,12 @@ export function scriptedSigner(options: ScriptedSignerOptions): ScriptedSigner {
   const secrets = new Map(options.secrets.map((secret) => [publicKeyOf(secret), secret]))
   const running = new Map<Hex, number>()
   let atOnceMax = 0
-  let signed = 0
   const controls = scriptedStep<Hex, boolean>((publicKey) => secrets.has(publicKey))
   const sign = scriptedStep<SignAsked, Uint8Array>(({ publicKey, sighash }) => {
     const secret = secrets.get(publicKey)
     if (secret === undefined) return new RangeError('scripted signer: no such key')
-    signed++
-    const entropy = sha256(new TextEncoder().encode(`signature ${signed}`), secret)
+    // A process that starts again must not repeat itself: that would hide a second artefact.
+    const entropy = randomBytes(32)
     const digest = fromHex(sighash.slice(2))
     const compact = secp256k1.sign(digest, secret, nonce === 'random' ? entropy : undefined)
     return encodeDer(compact)

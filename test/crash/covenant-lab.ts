@@ -27,6 +27,8 @@ const { values: flags } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     share: { type: 'string', default: '1' },
+    /** Share of the images of power cuts; by default a quarter of `share`, and all with all points. */
+    images: { type: 'string' },
     point: { type: 'string' },
     jobs: { type: 'string', default: '2' },
     report: { type: 'string' },
@@ -50,8 +52,9 @@ const wantedParts: readonly string[] = (flags.part ?? parts.join()).split(',')
 const isPart = (part: (typeof parts)[number]): boolean => wantedParts.includes(part)
 const isWanted = ({ name }: { readonly name: string }): boolean => name.startsWith(flags.only ?? '')
 /** There are far more images than points. */
+const imageShare = Number(flags.images ?? (share === 1 ? 1 : share / 4))
 const isImageChosen = (name: string): boolean =>
-  share === 1 || fractionOf(`${seed} ${name}`) < share / 4
+  imageShare === 1 || fractionOf(`${seed} ${name}`) < imageShare
 
 const outcomes: Outcome[] = []
 let lastSaidAt = 0
@@ -276,7 +279,9 @@ async function runAll(lanes: readonly Lane[], work: string): Promise<Totals> {
     caught.push(outcome)
     if (outcome.caught === undefined) say(`CONTROL NOT CAUGHT: ${outcome.name}`)
   }
-  const shown = [share < 1 ? ` --share ${share}` : '', flags.part ? ` --part ${flags.part}` : '']
+  const shown = (['share', 'images', 'part'] as const)
+    .filter((name) => flags[name] !== undefined && flags[name] !== '1')
+    .map((name) => ` --${name} ${flags[name]}`)
   const command = `npm run test:crash:covenant -- --seed ${seed}${shown.join('')}`
   return { ...nothing, ...figures, command, seconds: seconds(), images, outcomes, controls: caught }
 }
