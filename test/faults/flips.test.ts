@@ -50,6 +50,14 @@ describe('one flipped bit', () => {
     expect(countOf(trials, 'fenced') + countOf(trials, 'refused whole')).toBeLessThan(20)
   }, 60_000)
 
+  it('in the index on outpoints lets no two jobs have one outpoint that they want at the same time', async () => {
+    const run = { product, dir: temporaryDirectory(), jobs: 240, count: 806, seed: 7, only: 805 }
+    const trials = await flipBits(run)
+    expect(trials.map(({ bit, violations }) => [bit.place.name, violations])).toEqual([
+      ['index intent (outpoint)', []],
+    ])
+  }, 60_000)
+
   it('closes no key when it stands in an index or in the ledger', async () => {
     for (const place of ['index', 'ledger']) {
       const run = {

@@ -32,6 +32,8 @@ export type JobCore = {
   readonly replay: ReplayGate
   /** Keys whose accept waits for its commit; the promise never rejects. */
   readonly accepting: Map<string, Promise<unknown>>
+  /** Outpoints whose intent waits for its commit; the promise never rejects. */
+  readonly intending: Map<string, Promise<unknown>>
   /** Records that were retired: their keys stay closed whatever comes. */
   readonly retired: Set<string>
   /** Records that were released or acknowledged. */

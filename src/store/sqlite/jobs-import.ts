@@ -41,6 +41,7 @@ import {
 } from './jobs-rows.js'
 import { isUpdated } from './jobs-run.js'
 import { sql } from './jobs-sql.js'
+import { inTurn } from './jobs-turns.js'
 import type { Written } from './jobs-write-queue.js'
 
 /** The key of an accepted request id, also when it is fenced. */
@@ -111,7 +112,9 @@ export async function importJob(core: JobCore, imported: ImportedJob): Promise<I
     (isKnown ? undefined : known)
   if (fence !== undefined) return { kind: 'fenced', fence }
   if (judged === 'present') return { kind: 'present' }
-  await (isKnown ? advanceJob(core, known, imported) : takeJob(core, imported))
+  await (isKnown
+    ? inTurn(core.intending, outpointsOf(imported), () => advanceJob(core, known, imported))
+    : takeJob(core, imported))
   return { kind: isKnown ? 'advanced' : 'imported' }
 }
 
@@ -129,6 +132,13 @@ export function findKnown(core: JobCore, { identity }: ImportedJob): Job | Fence
 
 /** Writes a job that the store lacks; answers the sequence of its accept line. */
 export function takeJob(core: JobCore, imported: ImportedJob): Promise<bigint> {
+  return inTurn(core.intending, outpointsOf(imported), () => writeJob(core, imported))
+}
+
+const outpointsOf = ({ intents }: ImportedJob): readonly string[] =>
+  intents.map(({ outpoint }) => outpoint)
+
+function writeJob(core: JobCore, imported: ImportedJob): Promise<bigint> {
   const { identity, progress } = imported
   assertLineTakes(identity.routeRequestId)
   const parts = planParts(core, imported)

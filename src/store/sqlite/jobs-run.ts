@@ -28,6 +28,7 @@ import {
   transitionText,
 } from './jobs-rows.js'
 import { sql } from './jobs-sql.js'
+import { inTurn } from './jobs-turns.js'
 import type { Written } from './jobs-write-queue.js'
 
 /** Leases jobs that are due; those whose record is damaged are set aside instead. */
@@ -82,8 +83,20 @@ export function intentOf({ outpoint, sighash, unsignedTransaction }: IntentRow):
   return { outpoint, sighash, unsignedTransaction }
 }
 
-/** Records an intent; part of a batch. */
-export function insertIntent(
+/**
+ * Records what is about to be signed, one intent for an outpoint at a time.
+ *
+ * @remarks Two of one batch would have the database's index as their only judge: the ledger knows of the first one
+ * only once it is committed, and an index with one flipped bit takes both.
+ */
+export function recordIntent(core: JobCore, lease: Lease, intent: Intent): Promise<IntendOutcome> {
+  return inTurn(core.intending, [intent.outpoint], () =>
+    core.queue.add('intend', (seq) => insertIntent(core, seq, lease, intent)),
+  )
+}
+
+/** Part of a batch. */
+function insertIntent(
   core: JobCore,
   seq: bigint,
   lease: Lease,

@@ -67,7 +67,7 @@ import { readinessOf } from './jobs-readiness.js'
 import { judgeWitness, type ReplayOutcome, reconcileJobs } from './jobs-reconcile.js'
 import { resetHeight, resumeJob } from './jobs-resume.js'
 import { decodeJob, type JobRow } from './jobs-rows.js'
-import { claimJobs, deferJob, insertIntent, intentOf, settleJob } from './jobs-run.js'
+import { claimJobs, deferJob, intentOf, recordIntent, settleJob } from './jobs-run.js'
 import { setAsideFile } from './jobs-set-aside.js'
 import { sql } from './jobs-sql.js'
 import { JobTables } from './jobs-tables.js'
@@ -146,6 +146,7 @@ export class SqliteJobStore implements JobStore, ImportTarget {
         wait: () => this.#whenCompared(),
       },
       accepting: new Map(),
+      intending: new Map(),
       retired: new Set(),
       released: new Set(),
       setAside: new Set(),
@@ -360,7 +361,7 @@ export class SqliteJobStore implements JobStore, ImportTarget {
   intend(lease: Lease, intent: Intent): Promise<IntendOutcome> {
     return this.#call('intend', async () => {
       await this.#core.faults.pause('job.intend.begin')
-      return this.#core.queue.add('intend', (seq) => insertIntent(this.#core, seq, lease, intent))
+      return recordIntent(this.#core, lease, intent)
     })
   }
 
