@@ -25,6 +25,7 @@ export {
   ChainUnavailable,
   type Hex32,
   type RegistryFault,
+  type RegistryOutage,
   type RegistryView,
   type WalletChainData,
   WalletNotFound,

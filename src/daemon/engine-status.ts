@@ -1,4 +1,5 @@
 import { neverAborted } from '../base/abort.js'
+import type { RegistryOutage } from '../chain/ethereum/reader.js'
 import type { Config } from '../config.js'
 import type { Signing } from '../signing.js'
 import type { Opened, SourceCheck } from './daemon-status.js'
@@ -43,7 +44,11 @@ export function tellEngine(
 
 async function checkSources({ ethereum, bitcoin }: Signing): Promise<readonly SourceCheck[]> {
   const [hosts, sources] = await Promise.all([ethereum.check(), bitcoin.check(neverAborted)])
-  return [...named('ethereum', hosts), ...named('bitcoin', sources)]
+  return [
+    ...named('ethereum', hosts),
+    ...registryCheck(ethereum.registryOutage()),
+    ...named('bitcoin', sources),
+  ]
 }
 
 type Found = {
@@ -60,4 +65,15 @@ function named(chain: string, found: readonly Found[]): readonly SourceCheck[] {
     detail: `${source}: ${detail}`,
     remedy,
   }))
+}
+
+/** The registry as the last wallet was read: nobody asks it for nothing. */
+function registryCheck(outage: RegistryOutage | undefined): readonly SourceCheck[] {
+  const name = 'ethereum:registry'
+  if (outage === undefined) return [{ name, ok: true, detail: 'no outage seen', remedy: '' }]
+  const { address, walletId, cause, detail } = outage
+  const remedy =
+    'Look at the endpoints; certificates and new covenants are refused until it answers.'
+  const told = `wallet registry ${address} unavailable: ${cause}, ${detail}; wallet ${walletId}`
+  return [{ name, ok: false, detail: told, remedy }]
 }

@@ -13,6 +13,7 @@ import {
   type ChainFault,
   ChainUnavailable,
   type RegistryFault,
+  type RegistryOutage,
   type WalletChainData,
   WalletNotFound,
   type WalletReader,
@@ -50,6 +51,8 @@ export type EthereumReaderOptions = {
 export interface EthereumReader extends WalletReader {
   /** Asks every endpoint anew whether wallets can be read through it. @throws Aborted */
   check(signal?: AbortSignal): Promise<readonly EndpointCheck[]>
+  /** Why the registry's part of the last read is missing; undefined once one had it. */
+  registryOutage(): RegistryOutage | undefined
   /** How often the wallet registry could not be read, by cause. */
   faults(): ReadonlyMap<RegistryFault, number>
   /** How often an endpoint gave no usable answer of the Bridge or of its height, by cause. */
@@ -69,6 +72,7 @@ export function ethereumReader(options: EthereumReaderOptions): EthereumReader {
   const reads = contractReads(bridge)
   const warn = walletWarnings(log, clock)
   const faults = new Map<RegistryFault, number>()
+  let outage: RegistryOutage | undefined
   const endpointFaults = new Map<ChainFault, number>()
   const failedAtMs = new Map<Endpoint, number>()
 
@@ -132,7 +136,8 @@ export function ethereumReader(options: EthereumReaderOptions): EthereumReader {
       }
       if (answer.value === undefined) throw new WalletNotFound(pkh)
       const { source, ...read } = await complete(answer.value, signal)
-      if (read.registry.status === 'unavailable') count(faults, read.registry.cause)
+      outage = outageIn(read)
+      if (outage !== undefined) count(faults, outage.cause)
       warn(read, source)
       return read
     }
@@ -172,9 +177,16 @@ export function ethereumReader(options: EthereumReaderOptions): EthereumReader {
           return checkEndpoint(endpoint.source, bridge, answer)
         }),
       ),
+    registryOutage: () => outage,
     faults: () => new Map(faults),
     endpointFaults: () => new Map(endpointFaults),
   }
+}
+
+function outageIn(read: WalletChainData): RegistryOutage | undefined {
+  const { registry, registryAddress: address, walletId } = read
+  if (registry.status !== 'unavailable') return undefined
+  return { address, walletId, cause: registry.cause, detail: registry.detail }
 }
 
 type Failure = EndpointFault & { readonly source: string }

@@ -64,6 +64,14 @@ export type WalletChainData = {
 
 export type ChainFault = RegistryFault | 'wrong-network' | 'not-synced'
 
+/** What is known of a registry that could not be read. */
+export type RegistryOutage = {
+  readonly address: string
+  readonly walletId: string
+  readonly cause: RegistryFault
+  readonly detail: string
+}
+
 /** Reads tBTC's contracts. */
 export interface WalletReader {
   /**

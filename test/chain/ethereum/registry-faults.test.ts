@@ -74,6 +74,14 @@ describe.runIf(missing === undefined)('a wallet read while the registry fails', 
     expect(bridgeFields(read)).toEqual(bridgeFields(healthy))
     expect(read.registry).toMatchObject({ status: 'unavailable', cause })
     expect([...degraded.faults()]).toEqual([[cause, 1]])
+    const address = devnet.registry.toLowerCase()
+    expect(degraded.registryOutage()).toMatchObject({ address, walletId: vectorWalletId, cause })
+    if (!isHurried) {
+      world.proxy.heal()
+      await devnet.restoreRegistryCode()
+      await degraded.getWallet(wallet.pkh20)
+      expect(degraded.registryOutage()).toBeUndefined()
+    }
     expect(degraded.endpointFaults().size).toBe(0)
     expect(warnings).toHaveLength(1)
     expect(warnings[0]?.fields).toMatchObject({
