@@ -257,7 +257,7 @@ function noteKeys({ witness }: JobCore, lines: readonly RewrittenLine[]): void {
   }
 }
 
-/** Lines that neither witness has any more may have accepted any key. */
+/** What a line accepted that is lost in both witnesses can be any key. */
 function closeIfLost(core: JobCore, fromSeq: bigint, toSeq: bigint, known: number): void {
   const missing = toSeq - fromSeq + 1n - BigInt(known)
   if (missing <= 0n) return
