@@ -86,13 +86,17 @@ function read({ dataDir }: Context, flags: ConfigFlags): Config {
 
 /** What a good configuration would start, in the words of an operator. */
 function describe(config: Config): readonly Check[] {
-  const { covenantSigner: signer, admin, ethereum } = config
+  const { covenantSigner: signer, admin, ethereum, bitcoin } = config
+  const signs = ethereum.endpoints.length > 0 && bitcoin.sources.length > 0
   const onOff = (on: boolean): string => (on ? 'on' : 'off')
   const tokens = `client token ${onOff(signer.authToken.trim() !== '')}, admin token ${onOff(signer.adminAuthToken.trim() !== '')}`
   const roots = `depositor ${signer.depositorTrustRoots.length}, custodian ${signer.custodianTrustRoots.length}, quote ${signer.migrationPlanQuoteTrustRoots.length}`
   const defence = signer.bridgeCovenantFraudDefenseConfirmed
     ? `confirmed for ${ethereum.bridgeAddress}`
-    : 'not confirmed: nothing will be signed'
+    : `not confirmed: ${signs ? 'every job fails as POLICY_REJECTED' : 'nothing will be signed'}`
+  const engine = signs
+    ? `signing: ${ethereum.endpoints.length} Ethereum endpoints, ${bitcoin.sources.length} Bitcoin sources on ${bitcoin.network}`
+    : 'passive: requests are accepted, nothing is signed'
   return [
     good('file', config.file ?? 'none'),
     good('data directory', `${config.dataDir} (${describeOrigin(originOf(config, 'dataDir'))})`),
@@ -103,6 +107,7 @@ function describe(config: Config): readonly Check[] {
         : `${addressOf(signer)}, ${tokens}, self_v1 ${onOff(signer.enableSelfV1)}`,
     ),
     good('trust roots', roots),
+    good('engine', engine),
     good('fraud defence', defence),
     good('admin', admin.port === 0 ? 'off' : addressOf(admin)),
     ...config.notices.map((notice) => good('notice', notice)),
