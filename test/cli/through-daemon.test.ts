@@ -48,7 +48,11 @@ it(
     expect(json('covenant', 'list', '--state', 'PENDING').jobs).toHaveLength(1)
     expect(json('covenant', 'show', ready.requestId)).toMatchObject({ requestId: ready.requestId })
     const { id = '' } = json('quarantine', 'list').records[0] ?? {}
-    expect(json('quarantine', 'show', id)).toMatchObject({ id, raw: {}, ways: [{}, {}] })
+    expect(json('quarantine', 'show', id)).toMatchObject({
+      id,
+      raw: {},
+      ways: [{ how: 'adopt' }, { how: 'retire' }, { how: 'release' }],
+    })
     const never = run('covenant', 'show', `kcs_qc_${'0'.repeat(16)}`, '--json')
     expect([never.status, JSON.parse(never.stdout).error.code]).toEqual([1, 'JobNotFound'])
 
