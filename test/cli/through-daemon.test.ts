@@ -67,7 +67,7 @@ it(
     ])
     const dry = json(...way, '--key', id)
     expect(dry).toMatchObject({ record: { id }, dryRun: true })
-    const refused = run(...way.slice(0, 3), '--retire', '--json')
+    const refused = run(...way.slice(0, 3), '--restore', 'ledger', '--json')
     expect(refused.status).toBe(3)
     expect(json('quarantine', 'list').records).toHaveLength(1)
     const hint = run(...way, '--key', id).stderr
