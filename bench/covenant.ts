@@ -15,7 +15,7 @@ import { benchOpening, benchSize, openedJobs } from './covenant-size.js'
 import { benchSyncs } from './covenant-syncs.js'
 import { type Figure, median } from './measure.js'
 
-/** Everything issue "the job store with two witnesses, and the runner" asks to be measured. */
+/** What accepting and keeping jobs costs, beside the same without a disk, and over many jobs. */
 export async function* benchCovenant(options: {
   readonly jobsMax: number
 }): AsyncGenerator<Figure> {
