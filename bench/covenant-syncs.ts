@@ -14,7 +14,7 @@ type Case = {
 }
 
 /**
- * Accepts have the bounds of the issue. A whole life has four syncs where nothing is shared: accept and settle once,
+ * Accepts have bounds of their own. A whole life has four syncs where nothing is shared: accept and settle once,
  * the intent in both witnesses; so its bounds are four times those of an accept.
  */
 const cases: readonly Case[] = [
